@@ -1,0 +1,88 @@
+//! `[broker]`: where messages go.
+
+use std::time::Duration;
+
+use super::{
+    kind::Period,
+    names::{Text, Url},
+    section::Section,
+};
+use crate::SecretUrl;
+
+/// How to reach the broker. Relay and replica use the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broker {
+    /// `amqp://`, `amqps://` or `embedded://`.
+    pub url: SecretUrl,
+    /// The topic exchange, `CQRS["exchange"]` of django-cqrs.
+    pub exchange: String,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long to wait for the broker's word on a message.
+    pub confirm_timeout: Duration,
+    /// How often both ends show that they are alive.
+    pub heartbeat: Duration,
+}
+
+impl Broker {
+    /// The broker at `url`, all else as by default.
+    #[must_use]
+    pub fn new(url: SecretUrl) -> Self {
+        Self {
+            url,
+            exchange: "cqrs".to_owned(),
+            connect_timeout: Duration::from_secs(5),
+            confirm_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
+        let default = Self::new(SecretUrl::new(""));
+        let url = section.required(
+            "url",
+            &Url(&["amqp", "amqps", "embedded"]),
+            "\"amqp://guest:guest@localhost:5672/%2f\"",
+            "The broker: RabbitMQ, with TLS or without, or the path of an embedded one's file.",
+        );
+        let exchange = section.value(
+            "exchange",
+            &Text(255),
+            default.exchange,
+            "The topic exchange. Must be the same on all services, Django's included.",
+        );
+        let connect_timeout = section.value(
+            "connect_timeout",
+            &Period(Duration::from_millis(100)..=Duration::from_mins(5)),
+            default.connect_timeout,
+            "How long opening a connection may take.",
+        );
+        let confirm_timeout = section.value(
+            "confirm_timeout",
+            &Period(Duration::from_millis(100)..=Duration::from_mins(10)),
+            default.confirm_timeout,
+            "How long to wait for the broker's word on a message before the connection is given up.",
+        );
+        let heartbeat = section.value(
+            "heartbeat",
+            &Period(Duration::from_secs(1)..=Duration::from_mins(10)),
+            default.heartbeat,
+            "AMQP heartbeat, in whole seconds: a connection silent for twice as long is dead.",
+        );
+        if heartbeat.subsec_nanos() > 0 {
+            section.wrong(
+                "heartbeat",
+                "is not in whole seconds",
+                "write whole seconds, for example 10s",
+            );
+        }
+        Some(Self {
+            url: url?,
+            exchange,
+            connect_timeout,
+            confirm_timeout,
+            heartbeat,
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! `PostgreSQL` connections.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
+    postgres::{PgConnectOptions, PgDatabaseError},
+};
+
+use super::{MigrationSet, classify_driver, within};
+use crate::{SecretUrl, StoreError};
+
+/// Where a database is and how long it may take.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PostgresConfig {
+    /// `postgres://user:password@host:port/database?sslmode=…`.
+    pub url: SecretUrl,
+    /// How the connection shows in `pg_stat_activity`.
+    pub application_name: &'static str,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a statement may take, here and in the server.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a lock.
+    pub lock_timeout: Duration,
+    /// After how long the server ends a transaction in which nothing happens, so that a stopped
+    /// process cannot hold its peers.
+    pub idle_in_transaction_timeout: Duration,
+}
+
+impl PostgresConfig {
+    /// The defaults: 5 s to connect, 10 s a statement, 5 s a lock, 5 s idle in a transaction.
+    #[must_use]
+    pub const fn new(url: SecretUrl, application_name: &'static str) -> Self {
+        Self {
+            url,
+            application_name,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+            idle_in_transaction_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Opens a connection with these limits set in the server.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] or [`StoreError::Misconfigured`].
+pub async fn connect(config: &PostgresConfig) -> Result<PgConnection, StoreError> {
+    let options = options(config)?.options([
+        ("statement_timeout", milliseconds(config.statement_timeout)),
+        ("lock_timeout", milliseconds(config.lock_timeout)),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(config.idle_in_transaction_timeout),
+        ),
+        // The server notices a vanished client; sqlx sets no keepalive on its side, where the
+        // statement timeout takes its place.
+        ("tcp_keepalives_idle", "10".to_owned()),
+        ("tcp_keepalives_interval", "5".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ]);
+    within(config.connect_timeout, classify, options.connect()).await
+}
+
+/// Applies the missing migrations of a set on a connection of its own, which may take its time.
+///
+/// # Errors
+/// Any [`StoreError`]; [`StoreError::Schema`] when the database is newer than this program.
+pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), StoreError> {
+    let options = options(config)?;
+    let mut connection = within(config.connect_timeout, classify, options.connect()).await?;
+    let migrated = set.run(&mut connection, classify).await;
+    // Closing also frees the advisory lock that sqlx keeps when a migration fails.
+    let closed = connection.close().await.map_err(classify);
+    migrated.and(closed)
+}
+
+/// Refuses a database whose schema is not the one this program knows.
+///
+/// # Errors
+/// [`StoreError::Schema`] with the remedy, or a failure of the connection.
+pub async fn check_schema(
+    connection: &mut PgConnection,
+    set: &MigrationSet,
+) -> Result<(), StoreError> {
+    // The table's name is a constant of ours.
+    let sql = AssertSqlSafe(format!(
+        "select max(version) from {} where success",
+        set.table
+    ));
+    match sqlx::query_scalar::<_, Option<i64>>(sql)
+        .fetch_one(connection)
+        .await
+    {
+        Ok(applied) => set.check(applied),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
+            Err(set.missing("missing", Some(error)))
+        }
+        Err(error) => Err(classify(error)),
+    }
+}
+
+fn options(config: &PostgresConfig) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(config.url.expose()).map_err(classify)?;
+    Ok(options
+        .application_name(config.application_name)
+        .disable_statement_logging())
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().max(1).to_string()
+}
+
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// The class of a driver's error.
+#[must_use]
+pub fn classify(error: sqlx::Error) -> StoreError {
+    let error = match classify_driver(error) {
+        Ok(error) => error,
+        Err(classified) => return classified,
+    };
+    let code = error
+        .try_downcast_ref::<PgDatabaseError>()
+        .map(|error| error.code().to_owned())
+        .unwrap_or_default();
+    match code.as_str() {
+        // serialization_failure, deadlock_detected, lock_not_available
+        "40001" | "40P01" | "55P03" => StoreError::Conflict(error),
+        // query_canceled by statement_timeout; read_only_sql_transaction after a failover;
+        // a transaction ended for idling; database_dropped and shutdowns; resources; connections.
+        "57014" | "25006" | "25P03" => StoreError::Unavailable(error),
+        _ if ["08", "53", "57P", "58"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            StoreError::Unavailable(error)
+        }
+        // invalid_password, invalid_authorization, invalid_catalog_name
+        "28P01" | "28000" | "3D000" => StoreError::Misconfigured {
+            problem: format!("the database refused the connection: {}", error.message()),
+            source: error,
+        },
+        // insufficient_privilege
+        "42501" => StoreError::Misconfigured {
+            problem: format!("the database user lacks a right: {}", error.message()),
+            source: error,
+        },
+        // undefined_table, undefined_column, undefined_function, invalid_schema_name
+        UNDEFINED_TABLE | "42703" | "42883" | "3F000" => StoreError::Schema {
+            problem: error.message().to_owned(),
+            source: Some(error),
+        },
+        _ => StoreError::Backend(error),
+    }
+}

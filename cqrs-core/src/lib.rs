@@ -1,0 +1,40 @@
+//! The vocabulary of the `cqrs` workspace: what an event is, how it looks on the wire, how often a
+//! failure is tried again, what time it is, and how messages reach a broker and come from one.
+//!
+//! Nothing here knows a database of yours. With no feature on, the crate is plain data and traits;
+//! `rabbitmq` and `embedded` bring the transports, `postgres` and `sqlite` what the stores share.
+
+mod clock;
+#[cfg(feature = "config")]
+pub mod config;
+mod cqrs_id;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod database;
+mod event;
+mod instance_key;
+pub mod json;
+mod queue_name;
+mod retry;
+mod revision;
+mod secret;
+mod shutdown;
+mod signal;
+mod slot;
+mod store_error;
+mod trace_context;
+pub mod transport;
+pub mod wire;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use cqrs_id::{CqrsId, CqrsIdError};
+pub use event::Event;
+pub use instance_key::{InstanceKey, KeyError, KeyPart};
+pub use queue_name::{QueueName, QueueNameError};
+pub use retry::RetryPolicy;
+pub use revision::Revision;
+pub use secret::SecretUrl;
+pub use shutdown::Shutdown;
+pub use signal::{Signal, UnknownSignal};
+pub use slot::{SLOTS, Slot};
+pub use store_error::StoreError;
+pub use trace_context::{TraceContext, TraceContextError};

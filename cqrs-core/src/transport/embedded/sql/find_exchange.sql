@@ -1,0 +1,2 @@
+-- cqrs-core: find_exchange
+SELECT id FROM exchange WHERE name = ?1

@@ -1,0 +1,2 @@
+-- cqrs-core: leave_queue
+DELETE FROM consumer WHERE id = ?1

@@ -1,0 +1,126 @@
+//! How messages reach a broker and come from one.
+//!
+//! A transport is a broker's address and settings: cheap to clone, connecting to nothing by itself.
+//! A [`Publisher`] or a [`Subscriber`] owns one connection. Any error ends it: drop it, wait as a
+//! retry policy says, ask the transport for a new one. Neither is shared between tasks; open as many
+//! as there are tasks.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod error;
+mod message;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+
+use std::{fmt::Debug, future::Future, num::NonZeroU16};
+
+pub use error::TransportError;
+pub use message::{Delivery, DeliveryTag, Headers, Message, Routing};
+
+use crate::{CqrsId, QueueName};
+
+/// A broker.
+pub trait Transport: Clone + Debug + Send + Sync + 'static {
+    /// What sends.
+    type Publisher: Publisher;
+    /// What receives.
+    type Subscriber: Subscriber;
+
+    /// Opens a connection for sending and declares the exchange.
+    ///
+    /// Cancellation: a dropped call leaves nothing open.
+    fn publisher(&self)
+    -> impl Future<Output = Result<Self::Publisher, TransportError>> + Send;
+
+    /// Opens a connection for receiving, declares the exchange, the queue, the dead letter queue
+    /// and their bindings as django-cqrs does, and starts to consume.
+    ///
+    /// Cancellation: a dropped call leaves nothing open; what was declared stays.
+    fn subscriber(
+        &self,
+        subscription: &Subscription,
+    ) -> impl Future<Output = Result<Self::Subscriber, TransportError>> + Send;
+}
+
+/// The sending end of one connection.
+pub trait Publisher: Send + 'static {
+    /// Sends messages in the order given, pipelined, and waits for the broker's word on each.
+    ///
+    /// The answer has one outcome for each message, in the same order. [`Outcome::Confirmed`] means
+    /// that the broker has made the message durable in every queue bound to its routing key, and
+    /// that there is at least one. A consumer of a queue sees confirmed messages of one publisher in
+    /// the order sent, redeliveries aside.
+    ///
+    /// # Errors
+    /// The connection is unusable. Each message may or may not have arrived; send them again on a
+    /// new publisher.
+    ///
+    /// Cancellation: a dropped call leaves the publisher unusable; drop it too.
+    fn publish(
+        &mut self,
+        messages: &[Message],
+    ) -> impl Future<Output = Result<Vec<Outcome>, TransportError>> + Send;
+
+    /// Ends the connection in good order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// The broker's word on one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable in at least one queue.
+    Confirmed,
+    /// The broker could not take it (a full queue, an internal error). Later it may.
+    Refused,
+    /// No queue is bound to its routing key.
+    Unroutable,
+}
+
+/// What a subscriber reads.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// The service's queue.
+    pub queue: QueueName,
+    /// The queue of its dead letters, declared beside it as django-cqrs does.
+    pub dead_letter_queue: Option<QueueName>,
+    /// The models to bind. Bindings are never removed.
+    pub cqrs_ids: Vec<CqrsId>,
+    /// How many messages may be unacknowledged.
+    pub prefetch: NonZeroU16,
+}
+
+/// The receiving end of one connection.
+///
+/// Messages come at least once: what was not acknowledged when a subscriber ends, in whatever way,
+/// is delivered again, to it or to another one of the same queue.
+pub trait Subscriber: Send + 'static {
+    /// The next message, waiting for it if need be.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueGone`] when the queue was deleted; otherwise the connection is
+    /// unusable. All unacknowledged tags are void in both cases.
+    ///
+    /// Cancellation: safe; a message is either returned or still to come.
+    fn next(&mut self) -> impl Future<Output = Result<Delivery, TransportError>> + Send;
+
+    /// Acknowledges: the message is gone for good. Returning means that the word was sent, not that
+    /// the broker has heard it; a duplicate may still come.
+    ///
+    /// # Errors
+    /// The connection is unusable.
+    ///
+    /// Cancellation: a dropped call leaves the subscriber unusable; drop it too.
+    fn ack(&mut self, ack: Ack) -> impl Future<Output = Result<(), TransportError>> + Send;
+
+    /// Ends the connection in good order; unacknowledged messages go back to the queue.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Which messages are acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// This one.
+    One(DeliveryTag),
+    /// This one and all delivered before it by the same subscriber.
+    UpTo(DeliveryTag),
+}

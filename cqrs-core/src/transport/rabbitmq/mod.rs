@@ -1,0 +1,107 @@
+//! RabbitMQ, with the exchange, queues, bindings and routing keys of django-cqrs.
+//!
+//! Guarantees: a confirmed message is persistent in every durable queue bound to its key; a message
+//! nobody is bound to is told apart, whatever else is in the batch. Each publisher and subscriber has
+//! one connection and one channel of its own, and no recovery in it: after any error, connect again.
+//!
+//! | failure | what the caller sees |
+//! |---|---|
+//! | broker down, restarting, silent, blocked by an alarm | `Unavailable`, at the latest after the timeout |
+//! | channel closed by `consumer_timeout`, exchange deleted | `Unavailable`: connecting declares anew |
+//! | queue deleted | `QueueGone` |
+//! | bad login, virtual host, permissions, certificate; other declarations (406) | `Misconfigured` |
+//! | nack | [`Outcome::Refused`](super::Outcome::Refused) |
+//! | no queue bound | [`Outcome::Unroutable`](super::Outcome::Unroutable) |
+
+mod config;
+mod connection;
+mod error;
+mod properties;
+mod publisher;
+mod subscriber;
+mod topology;
+
+use std::{future::Future, sync::Arc};
+
+use lapin::{options::QueueDeclareOptions, types::FieldTable};
+
+pub use config::RabbitMqConfig;
+pub use publisher::RabbitMqPublisher;
+pub use subscriber::RabbitMqSubscriber;
+
+use self::{connection::Connection, error::Fault};
+use super::{Subscription, Transport, TransportError};
+use crate::QueueName;
+
+/// A RabbitMQ, or another broker that speaks AMQP 0-9-1 with publisher confirms.
+#[derive(Debug, Clone)]
+pub struct RabbitMq {
+    config: Arc<RabbitMqConfig>,
+}
+
+impl RabbitMq {
+    /// A broker by its settings. Nothing is connected or checked yet.
+    #[must_use]
+    pub fn new(config: RabbitMqConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    /// How many messages are ready in a queue: those that no subscriber holds. On a connection of
+    /// its own, so not for often.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueGone`] when there is no such queue; otherwise as connecting.
+    pub async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
+        self.in_time(async {
+            let connection = Connection::open(&self.config, "depth").await?;
+            let passive = QueueDeclareOptions {
+                passive: true,
+                ..QueueDeclareOptions::default()
+            };
+            let answer = connection
+                .channel()
+                .queue_declare(queue.as_str().into(), passive, FieldTable::default())
+                .await;
+            connection.close().await;
+            match answer {
+                Ok(found) => Ok(u64::from(found.message_count())),
+                Err(error) if error::is_missing(&error) => Err(TransportError::QueueGone {
+                    queue: queue.clone(),
+                }),
+                Err(error) => Err(error::declaring(error, &format!("the queue `{queue}`"))),
+            }
+        })
+        .await
+    }
+
+    /// A peer may accept and then say nothing.
+    async fn in_time<T>(
+        &self,
+        opening: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, TransportError> {
+        let limit = self.config.connect_timeout;
+        match tokio::time::timeout(limit, opening).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Fault::Silent(limit, "connecting").into()),
+        }
+    }
+}
+
+impl Transport for RabbitMq {
+    type Publisher = RabbitMqPublisher;
+    type Subscriber = RabbitMqSubscriber;
+
+    async fn publisher(&self) -> Result<RabbitMqPublisher, TransportError> {
+        self.in_time(RabbitMqPublisher::open(&self.config)).await
+    }
+
+    async fn subscriber(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<RabbitMqSubscriber, TransportError> {
+        self.in_time(RabbitMqSubscriber::open(&self.config, subscription))
+            .await
+    }
+}

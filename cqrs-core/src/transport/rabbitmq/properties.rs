@@ -1,0 +1,96 @@
+//! What travels beside a body, as AMQP properties.
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use uuid::Uuid;
+
+use crate::transport::{Headers, Message};
+
+/// Persistent, since that is not the default of AMQP; `text/plain`, since Kombu decodes
+/// `application/json` by itself and django-cqrs's Kombu worker then dies on the result.
+pub(super) fn of(message: &Message) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    if let Some(trace) = &message.headers.trace {
+        headers.insert(
+            Headers::TRACEPARENT.into(),
+            AMQPValue::LongString(trace.as_str().into()),
+        );
+    }
+    if message.headers.counted {
+        headers.insert(Headers::COUNTED.into(), AMQPValue::Boolean(true));
+    }
+    let recorded = u64::try_from(message.timestamp.timestamp()).unwrap_or_default();
+    BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("text/plain".into())
+        .with_message_id(message.message_id.to_string().into())
+        .with_timestamp(recorded)
+        .with_headers(headers)
+}
+
+pub(super) fn message_id(properties: &BasicProperties) -> Option<Uuid> {
+    properties.message_id().as_ref()?.as_str().parse().ok()
+}
+
+/// Anyone may write headers: one of the wrong type or form is as good as none.
+pub(super) fn headers(properties: &BasicProperties) -> Headers {
+    let value = |name: &str| properties.headers().as_ref()?.inner().get(name);
+    let text = |value: &AMQPValue| match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        AMQPValue::ShortString(text) => text.as_str().parse().ok(),
+        _ => None,
+    };
+    Headers {
+        trace: value(Headers::TRACEPARENT).and_then(text),
+        counted: matches!(value(Headers::COUNTED), Some(AMQPValue::Boolean(true))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn with(name: &str, value: AMQPValue) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        headers.insert(name.into(), value);
+        BasicProperties::default().with_headers(headers)
+    }
+
+    #[test]
+    fn a_header_of_the_wrong_type_is_absent() {
+        for (name, value) in [
+            ("traceparent", AMQPValue::Boolean(true)),
+            ("traceparent", AMQPValue::LongString("not a trace".into())),
+            (
+                "traceparent",
+                AMQPValue::LongString(vec![0xff, 0xfe].into()),
+            ),
+            ("cqrs-counted", AMQPValue::LongString("true".into())),
+            ("cqrs-counted", AMQPValue::LongLongInt(1)),
+            ("cqrs-counted", AMQPValue::Boolean(false)),
+        ] {
+            assert_eq!(headers(&with(name, value)), Headers::default());
+        }
+        assert_eq!(headers(&BasicProperties::default()), Headers::default());
+    }
+
+    #[test]
+    fn headers_are_read() {
+        let trace = headers(&with("traceparent", AMQPValue::LongString(TRACE.into()))).trace;
+        assert_eq!(trace.unwrap().as_str(), TRACE);
+        assert!(headers(&with("cqrs-counted", AMQPValue::Boolean(true))).counted);
+    }
+
+    #[test]
+    fn a_message_id_that_is_no_uuid_is_absent() {
+        let id = "0193a4f0-0000-7000-8000-00000000002a";
+        let properties = |id: &str| BasicProperties::default().with_message_id(id.into());
+        assert_eq!(message_id(&properties(id)), Some(id.parse().unwrap()));
+        assert_eq!(message_id(&properties("17")), None);
+        assert_eq!(message_id(&BasicProperties::default()), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! The receiving end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::StreamExt;
+use lapin::{
+    Acker, Consumer,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+
+use super::{
+    config::RabbitMqConfig,
+    connection::Connection,
+    error::{self, Fault},
+    properties, topology,
+};
+use crate::{
+    QueueName,
+    transport::{Ack, Delivery, DeliveryTag, Subscriber, Subscription, TransportError},
+};
+
+/// Receives from a RabbitMQ: see [`Subscriber`].
+#[derive(Debug)]
+pub struct RabbitMqSubscriber {
+    connection: Connection,
+    /// A stream, whose buffer the prefetch bounds. (The driver's delegates would run one task per
+    /// message, with no end to wait for.)
+    consumer: Consumer,
+    queue: QueueName,
+    ack_timeout: Duration,
+    /// What is delivered and not yet acknowledged.
+    open: BTreeMap<u64, Acker>,
+}
+
+impl RabbitMqSubscriber {
+    pub(super) async fn open(
+        config: &RabbitMqConfig,
+        subscription: &Subscription,
+    ) -> Result<Self, TransportError> {
+        let queue = subscription.queue.clone();
+        let connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
+        let channel = connection.channel();
+        topology::declare_exchange(channel, &config.exchange).await?;
+        topology::declare_queues(channel, &config.exchange, subscription).await?;
+        channel
+            .basic_qos(
+                subscription.prefetch.get(),
+                BasicQosOptions { global: false },
+            )
+            .await
+            .map_err(error::running)?;
+        let consumer = channel
+            .basic_consume(
+                queue.as_str().into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))?;
+        Ok(Self {
+            connection,
+            consumer,
+            queue,
+            ack_timeout: config.confirm_timeout,
+            open: BTreeMap::new(),
+        })
+    }
+
+    /// Why the consumer's stream has ended: the broker cancels it when the queue is deleted, but
+    /// also when the queue's node goes down, and the driver ends it with the connection.
+    async fn ended(&self) -> TransportError {
+        if !self.connection.usable() {
+            return Fault::ConsumerEnded.into();
+        }
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let look = async {
+            let channel = self.connection.second_channel().await?;
+            channel
+                .queue_declare(self.queue.as_str().into(), passive, FieldTable::default())
+                .await
+        };
+        match tokio::time::timeout(self.ack_timeout, look).await {
+            Err(_) => Fault::Silent(self.ack_timeout, "a question about the queue").into(),
+            Ok(Err(error)) if !error::is_missing(&error) => error::running(error),
+            // There, yet its consumers were cancelled: someone deleted and declared it again.
+            Ok(Err(_) | Ok(_)) => TransportError::QueueGone {
+                queue: self.queue.clone(),
+            },
+        }
+    }
+}
+
+impl Subscriber for RabbitMqSubscriber {
+    async fn next(&mut self) -> Result<Delivery, TransportError> {
+        let delivery = match self.consumer.next().await {
+            Some(Ok(delivery)) => delivery,
+            Some(Err(error)) => return Err(error::running(error)),
+            None => return Err(self.ended().await),
+        };
+        self.open.insert(delivery.delivery_tag, delivery.acker);
+        Ok(Delivery {
+            tag: DeliveryTag(delivery.delivery_tag),
+            message_id: properties::message_id(&delivery.properties),
+            routing_key: delivery.routing_key.to_string(),
+            headers: properties::headers(&delivery.properties),
+            body: delivery.data.into(),
+            redelivered: delivery.redelivered,
+        })
+    }
+
+    async fn ack(&mut self, ack: Ack) -> Result<(), TransportError> {
+        let (acker, multiple) = match ack {
+            Ack::One(tag) => (self.open.remove(&tag.0), false),
+            Ack::UpTo(tag) => {
+                let later = match tag.0.checked_add(1) {
+                    Some(next) => self.open.split_off(&next),
+                    None => BTreeMap::new(),
+                };
+                let mut done = std::mem::replace(&mut self.open, later);
+                // The highest that is open: to the broker, a tag that was acknowledged alone before
+                // is unknown, and an error.
+                (done.pop_last().map(|(_, acker)| acker), true)
+            }
+        };
+        // Acknowledged before.
+        let Some(acker) = acker else { return Ok(()) };
+        let sent = acker.ack(BasicAckOptions { multiple });
+        match tokio::time::timeout(self.ack_timeout, sent).await {
+            Ok(Ok(true)) => Ok(()),
+            // Not an error to the driver: the connection is lost and nothing was sent.
+            Ok(Ok(false)) => Err(Fault::AckVoid.into()),
+            Ok(Err(error)) => Err(error::running(error)),
+            Err(_) => Err(Fault::Silent(self.ack_timeout, "an acknowledgement").into()),
+        }
+    }
+
+    async fn close(self) {
+        self.connection.close().await;
+    }
+}

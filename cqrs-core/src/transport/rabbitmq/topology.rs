@@ -1,0 +1,95 @@
+//! Exchange, queues and bindings, exactly as django-cqrs declares them. Any other flag or argument
+//! would be refused by the broker (406) where a Django service was first.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+
+use super::error;
+use crate::{
+    QueueName,
+    transport::{Routing, Subscription, TransportError},
+};
+
+/// A durable topic exchange without arguments.
+pub(super) async fn declare_exchange(
+    channel: &Channel,
+    exchange: &str,
+) -> Result<(), TransportError> {
+    channel
+        .exchange_declare(
+            exchange.into(),
+            ExchangeKind::Topic,
+            ExchangeDeclareOptions {
+                durable: true,
+                ..ExchangeDeclareOptions::default()
+            },
+            FieldTable::default(),
+        )
+        .await
+        .map_err(|e| error::declaring(e, &format!("the exchange `{exchange}`")))
+}
+
+/// Both queues and the bindings of each model.
+pub(super) async fn declare_queues(
+    channel: &Channel,
+    exchange: &str,
+    subscription: &Subscription,
+) -> Result<(), TransportError> {
+    let queue = &subscription.queue;
+    declare_queue(channel, queue).await?;
+    if let Some(dead) = &subscription.dead_letter_queue {
+        declare_queue(channel, dead).await?;
+    }
+    for cqrs_id in &subscription.cqrs_ids {
+        let direct = |queue: &QueueName| Routing::Direct {
+            queue: queue.clone(),
+            cqrs_id: cqrs_id.clone(),
+        };
+        bind(
+            channel,
+            exchange,
+            queue,
+            &Routing::Broadcast(cqrs_id.clone()),
+        )
+        .await?;
+        bind(channel, exchange, queue, &direct(queue)).await?;
+        if let Some(dead) = &subscription.dead_letter_queue {
+            bind(channel, exchange, dead, &direct(dead)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A durable queue, neither exclusive nor deleted by itself, without arguments.
+async fn declare_queue(channel: &Channel, queue: &QueueName) -> Result<(), TransportError> {
+    channel
+        .queue_declare(
+            queue.as_str().into(),
+            QueueDeclareOptions::durable(),
+            FieldTable::default(),
+        )
+        .await
+        .map(drop)
+        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))
+}
+
+async fn bind(
+    channel: &Channel,
+    exchange: &str,
+    queue: &QueueName,
+    routing: &Routing,
+) -> Result<(), TransportError> {
+    channel
+        .queue_bind(
+            queue.as_str().into(),
+            exchange.into(),
+            routing.key().into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))
+}

@@ -1,0 +1,139 @@
+//! What can go wrong with a record.
+
+use std::error::Error;
+
+use cqrs_core::{CqrsIdError, InstanceKey, KeyError, QueueNameError, StoreError, wire::MAX_BODY};
+
+/// Why nothing was recorded. The caller's transaction has to be rolled back, unless it is
+/// [`RecordError::Invalid`], which is found before anything is written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The change cannot be sent as it is: a mistake in the calling program.
+    #[error("cannot record {cqrs_id} {instance_pk}")]
+    Invalid {
+        /// The model.
+        cqrs_id: String,
+        /// The instance's canonical key.
+        instance_pk: String,
+        /// What is wrong with the change.
+        #[source]
+        problem: Problem,
+    },
+
+    /// The connection is not inside a transaction, so the event would exist whatever becomes of
+    /// the change. On `SQLite` also when the database itself has ended the transaction, as it does
+    /// when the disk is full.
+    #[error(
+        "the connection is not inside a transaction: begin one, make the change and record it \
+         there, then commit"
+    )]
+    NotInTransaction,
+
+    /// The caller's own read in [`record_current`](crate::record_current) failed.
+    #[error("the state to record could not be read")]
+    Read(#[source] Box<dyn Error + Send + Sync>),
+
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RecordError {
+    /// Whether the whole transaction may succeed if it is run again.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Invalid { .. } | Self::NotInTransaction | Self::Read(_) => false,
+        }
+    }
+
+    pub(crate) fn invalid(cqrs_id: &str, instance_pk: &str, problem: impl Into<Problem>) -> Self {
+        let problem = problem.into();
+        Self::Invalid {
+            cqrs_id: shown(cqrs_id),
+            instance_pk: shown(instance_pk),
+            problem,
+        }
+    }
+
+    /// A missing table is the caller's first mistake, so its message says what to do.
+    pub(crate) fn store(error: StoreError) -> Self {
+        Self::Store(match error {
+            StoreError::Schema { problem, source } => StoreError::Schema {
+                problem: format!(
+                    "{problem}: run `cqrs-relay migrate` or call `cqrs_outbox::migrate` first"
+                ),
+                source,
+            },
+            other => other,
+        })
+    }
+}
+
+/// Enough of a name to find it by, however long it is.
+fn shown(name: &str) -> String {
+    name.chars().take(InstanceKey::MAX_LEN).collect()
+}
+
+/// What is wrong with a change.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// No model can be called that.
+    #[error(transparent)]
+    CqrsId(#[from] CqrsIdError),
+    /// No instance can have this key.
+    #[error("its key is unusable")]
+    Key(#[from] KeyError),
+    /// Something that does not serialise.
+    #[error("its {field} cannot be written as JSON")]
+    NotJson {
+        /// What: `data`, `previous`, `meta`, `correlation_id` or `custom`.
+        field: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Data that serialises to something else than a JSON object.
+    #[error("its {field} must be written as a JSON object, as structs and maps are")]
+    NotAnObject {
+        /// What: `data` or `previous`.
+        field: &'static str,
+    },
+    /// A member that the framework writes itself.
+    #[error("its data has a member `{member}`, which is reserved")]
+    Reserved {
+        /// Its name.
+        member: &'static str,
+    },
+    /// Data that no message carries.
+    #[error("its body would be {len} bytes long, the limit is {MAX_BODY}")]
+    TooLong {
+        /// The length of the body.
+        len: usize,
+    },
+    /// A time to live of nothing, or of more than a century.
+    #[error("its time to live must be between a microsecond and 100 years")]
+    TimeToLive,
+    /// No queue can be called that.
+    #[error(transparent)]
+    Queue(#[from] QueueNameError),
+    /// A save or delete to one queue: the other replicas would never see that revision.
+    #[error("only a sync can be sent to one queue")]
+    QueueWithoutSync,
+    /// Custom data of something that is not a delete.
+    #[error("only a delete carries custom data")]
+    CustomWithoutDelete,
+    /// The state before, or the state read again, is that of something else.
+    #[error("its {field} is of another instance: {cqrs_id} {instance_pk}")]
+    OtherInstance {
+        /// What: `previous` or `state`.
+        field: &'static str,
+        /// The other model.
+        cqrs_id: String,
+        /// The other key.
+        instance_pk: String,
+    },
+}

@@ -1,0 +1,31 @@
+//! The master side: record changes inside your own transaction, and the store behind the relay.
+
+mod change;
+mod entry;
+mod error;
+mod fold;
+mod master;
+mod migrate;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod previous;
+mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod store;
+mod transaction;
+
+pub use change::Change;
+// What the calls here take and answer with, so that a master needs no other crate of ours.
+pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError};
+pub use error::{Problem, RecordError};
+pub use master::{Master, Tracked};
+pub use migrate::migrate;
+pub use record::{Recorded, record, record_all, record_current};
+
+pub use store::{
+    Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease,
+    OutboxRow, OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef,
+    Settled, Settlement,
+};
+pub use transaction::{BeginTransaction, OpenTransaction, begin};

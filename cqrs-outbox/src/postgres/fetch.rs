@@ -1,0 +1,192 @@
+//! Finding rows to send.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use cqrs_core::{Slot, StoreError};
+use sqlx::postgres::PgRow;
+
+use super::{
+    PostgresSession,
+    rows::{get, limit, outbox_row, slot_numbers},
+    sql,
+};
+use crate::{
+    Backlog, Due, Fetched, Instance, OutboxRow, Position,
+    store::{FETCH_BYTES, FETCH_SCAN, LateRows, columns::Table},
+};
+
+impl PostgresSession {
+    pub(super) async fn fetch_after(
+        &mut self,
+        slots: &[Slot],
+        after: &Position,
+        rows: usize,
+    ) -> Result<Fetched, StoreError> {
+        let rows = rows.max(1);
+        let late = after.late.as_ref();
+        let statement = sqlx::query(sql::FETCH)
+            .bind(slot_numbers(slots))
+            .bind(after.id)
+            .bind(after.snapshot.as_deref())
+            .bind(late.map(|late| late.until.as_str()))
+            .bind(late.map_or(0, |late| late.after))
+            .bind(limit(rows))
+            .bind(limit(FETCH_BYTES))
+            .bind(limit(FETCH_SCAN));
+        Answer::read(&self.rows(statement).await?).map(|answer| answer.fetched(after, rows))
+    }
+
+    pub(super) async fn blocked_instances(
+        &mut self,
+        slots: &[Slot],
+    ) -> Result<Vec<Instance>, StoreError> {
+        let rows = self
+            .rows(sqlx::query(sql::BLOCKED).bind(slot_numbers(slots)))
+            .await?;
+        let instances: BTreeSet<_> = rows
+            .iter()
+            .map(|row| Table::OUTBOX.instance(get(row, 0)?, get(row, 1)?))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(instances.into_iter().collect())
+    }
+
+    pub(super) async fn due_rows(
+        &mut self,
+        slots: &[Slot],
+        rows: usize,
+    ) -> Result<Due, StoreError> {
+        let statement = sqlx::query(sql::DUE)
+            .bind(slot_numbers(slots))
+            .bind(limit(rows.max(1)));
+        let mut due = Due::default();
+        for row in self.rows(statement).await? {
+            if is_event(&row)? {
+                due.rows.push(outbox_row(&row)?);
+            } else {
+                due.next = duration(get(&row, 13)?);
+            }
+        }
+        Ok(due)
+    }
+
+    pub(super) async fn rows_of(
+        &mut self,
+        instances: &[Instance],
+        rows: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let (ids, keys): (Vec<&str>, Vec<&str>) = instances
+            .iter()
+            .map(|instance| (instance.cqrs_id.as_str(), instance.instance_pk.as_str()))
+            .unzip();
+        let statement = sqlx::query(sql::OF_INSTANCES)
+            .bind(ids)
+            .bind(keys)
+            .bind(limit(rows));
+        self.rows(statement).await?.iter().map(outbox_row).collect()
+    }
+
+    pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
+        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let census = self.look_around().await?;
+        Ok(Backlog {
+            rows: get::<i64>(&row, 0)?.unsigned_abs(),
+            retrying: get::<i64>(&row, 1)?.unsigned_abs(),
+            oldest: duration(get(&row, 2)?),
+            dead: get::<i64>(&row, 3)?.unsigned_abs(),
+            census,
+        })
+    }
+}
+
+/// What the statement answered.
+struct Answer {
+    rows: Vec<OutboxRow>,
+    snapshot: String,
+    last_id: i64,
+    cut_at: Option<i64>,
+}
+
+impl Answer {
+    fn read(answered: &[PgRow]) -> Result<Self, StoreError> {
+        let mut answer = Self {
+            rows: Vec::new(),
+            snapshot: String::new(),
+            last_id: 0,
+            cut_at: None,
+        };
+        answer.rows.reserve(answered.len());
+        for row in answered {
+            if is_event(row)? {
+                answer.rows.push(outbox_row(row)?);
+            } else {
+                answer.snapshot = get(row, 13)?;
+                answer.last_id = get(row, 14)?;
+                answer.cut_at = get(row, 15)?;
+            }
+        }
+        // All late rows have lower ids than all fresh ones.
+        answer.rows.sort_unstable_by_key(|row| row.id);
+        Ok(answer)
+    }
+
+    /// The statement stops at the row that makes it full, so a full answer is one that may have been
+    /// cut there.
+    fn fetched(self, after: &Position, limit: usize) -> Fetched {
+        let bytes: usize = self.rows.iter().map(|row| row.body.len()).sum();
+        let full = self.rows.len() >= limit || bytes >= FETCH_BYTES;
+        let last = self.rows.last().map(|row| row.id);
+        let position = match (last, &after.late) {
+            (Some(last), Some(late)) if full => Position {
+                late: Some(LateRows {
+                    after: last,
+                    until: late.until.clone(),
+                }),
+                ..after.clone()
+            },
+            // The late rows are through; what came since is for the next call.
+            (_, Some(late)) => Position {
+                id: after.id,
+                snapshot: Some(late.until.clone()),
+                late: None,
+            },
+            (Some(last), None) if full && last <= after.id => Position {
+                late: Some(LateRows {
+                    after: last,
+                    until: self.snapshot,
+                }),
+                ..after.clone()
+            },
+            (Some(last), None) if full => Position {
+                id: last,
+                snapshot: Some(self.snapshot),
+                late: None,
+            },
+            (_, None) => {
+                let id = self
+                    .cut_at
+                    .unwrap_or_else(|| self.last_id.max(after.id).max(last.unwrap_or_default()));
+                Position {
+                    id,
+                    snapshot: Some(self.snapshot),
+                    late: None,
+                }
+            }
+        };
+        let more = full || after.late.is_some() || self.cut_at.is_some();
+        Fetched {
+            rows: self.rows,
+            position,
+            more,
+        }
+    }
+}
+
+/// Whether this is a row of the outbox and not what the statement says besides.
+fn is_event(row: &PgRow) -> Result<bool, StoreError> {
+    Ok(get::<Option<i64>>(row, 0)?.is_some())
+}
+
+/// A span of the database's clock; a clock that was set back makes it nothing.
+fn duration(seconds: Option<f64>) -> Option<Duration> {
+    seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}

@@ -1,0 +1,29 @@
+//! The schema, in its versions.
+
+use cqrs_core::{
+    SecretUrl, StoreError,
+    database::{
+        Migration, MigrationSet,
+        postgres::{PostgresConfig, migrate as apply},
+    },
+};
+
+/// All of `migrations/postgres/outbox/`.
+pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
+    table: "cqrs_outbox_migrations",
+    command: "cqrs-relay migrate",
+    migrations: &[Migration {
+        number: 1,
+        name: "outbox",
+        sql: include_str!("../../migrations/postgres/outbox/0001_outbox.sql"),
+    }],
+};
+
+/// Applies what is missing.
+pub(crate) async fn migrate(url: &SecretUrl) -> Result<(), StoreError> {
+    apply(
+        &PostgresConfig::new(url.clone(), "cqrs-outbox migrate"),
+        &MIGRATIONS,
+    )
+    .await
+}

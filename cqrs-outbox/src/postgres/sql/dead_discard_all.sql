@@ -1,0 +1,2 @@
+-- cqrs-outbox: dead_discard_all
+delete from cqrs_outbox_dead

@@ -1,0 +1,15 @@
+-- cqrs-outbox: dead_take
+-- The body only where it will be rewritten.
+select
+    dead.id,
+    exists (
+        select from cqrs_revision as known
+        where known.cqrs_id = dead.cqrs_id
+            and known.instance_pk = dead.instance_pk
+            and known.revision > dead.revision
+    ),
+    case when dead.expires_at <= clock_timestamp() then dead.body end
+from cqrs_outbox_dead as dead
+where dead.id = any ($1)
+order by dead.id
+for update of dead

@@ -1,0 +1,97 @@
+-- cqrs-outbox: fetch
+-- Ids become visible out of order, and deleted rows stay in the index while any snapshot may see
+-- them, so neither a bare cursor nor a scan from the lowest id will do. A position is an id and a
+-- snapshot: the rows up to the id that the snapshot shows have been returned. What comes next is
+--   late: rows up to that id whose transaction the snapshot did not show, by the index on xid and
+--     id + 0 (a sum, or a plan might scan the primary key up to that id);
+--   fresh: rows past that id, in order, by the primary key.
+-- A snapshot does not show the transactions in its xip and those from its xmax on. Of the former
+-- only those that have ended are looked up, so that polls do not read an open bulk load over and over.
+--
+-- pg_current_snapshot() is the very snapshot this statement reads with. The sequence is read after
+-- it was taken, so no visible row has a higher id, and the next scan starts behind all dead ones.
+--
+-- $1 slots, $2 id, $3 snapshot; late rows too many for one answer: $4 the snapshot that limits them,
+-- $5 the id after which to go on; $6 rows and $7 bytes in the answer, $8 rows of any slot to scan.
+-- The last row answered has no id, but what the next position is made of.
+with bound as materialized (
+    select
+        pg_current_snapshot() as now,
+        $3::text::pg_snapshot as seen,
+        coalesce($4::text::pg_snapshot, pg_current_snapshot()) as until
+),
+late as materialized (
+    select * from (
+        select
+            candidate.*,
+            sum(octet_length(body)) over (order by id) - octet_length(body) as bytes_before
+        from (
+            select * from (
+                select
+                    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
+                    traceparent, created_at, expires_at, attempts
+                from cqrs_outbox
+                where xid = any (array(
+                        select ended
+                        from bound, pg_snapshot_xip(bound.seen) as ended
+                        where pg_visible_in_snapshot(ended, bound.until)
+                    ))
+                    and id + 0 > $5 and id + 0 <= $2
+                    and slot = any ($1) and next_attempt_at is null
+                union all
+                select
+                    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
+                    traceparent, created_at, expires_at, attempts
+                from cqrs_outbox
+                where xid >= (select pg_snapshot_xmax(seen) from bound)
+                    and xid < (select pg_snapshot_xmax(until) from bound)
+                    and pg_visible_in_snapshot(xid, (select until from bound))
+                    and id + 0 > $5 and id + 0 <= $2
+                    and slot = any ($1) and next_attempt_at is null
+            ) as unseen
+            order by id + 0
+            limit $6
+        ) as candidate
+    ) as counted
+    where bytes_before < $7
+),
+fresh as materialized (
+    select * from (
+        select
+            candidate.*,
+            (select coalesce(sum(octet_length(body)), 0) from late)
+            + sum(octet_length(body)) over (order by id) - octet_length(body) as bytes_before
+        from (
+            select
+                id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
+                traceparent, created_at, expires_at, attempts
+            from (select * from cqrs_outbox where id > $2 order by id limit $8) as scanned
+            where slot = any ($1) and next_attempt_at is null
+            order by id
+            limit case when $4::text is null then $6 - (select count(*) from late) else 0 end
+        ) as candidate
+    ) as counted
+    where bytes_before < $7
+)
+select
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
+    null::text, null::bigint, null::bigint
+from late
+union all
+select
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
+    null, null, null
+from fresh
+union all
+select
+    null, null, null, null, null, null, null, null, null, null, null, null, null,
+    now::text,
+    (select last_value from cqrs_outbox_id_seq),
+    -- The id at which the scan was cut, if not the answer.
+    case
+        when (select count(*) from late) + (select count(*) from fresh) < $6
+            then (select id from cqrs_outbox where id > $2 order by id offset $8 - 1 limit 1)
+    end
+from bound

@@ -1,0 +1,132 @@
+//! Finding rows to send.
+
+use std::time::Duration;
+
+use cqrs_core::{Slot, StoreError};
+
+use super::{
+    SqliteSession,
+    rows::{get, limit, outbox_row, slot_array},
+    sql,
+};
+use crate::{
+    Backlog, Due, Fetched, Instance, OutboxRow, Position,
+    store::{FETCH_BYTES, FETCH_SCAN, columns::Table},
+};
+
+impl SqliteSession {
+    pub(super) async fn fetch_after(
+        &mut self,
+        slots: &[Slot],
+        after: &Position,
+        rows: usize,
+    ) -> Result<Fetched, StoreError> {
+        let rows = rows.max(1);
+        let bounds = self.row(sqlx::query(sql::BOUNDS).bind(after.id)).await?;
+        let (Some(oldest), Some(newest)) = (get::<Option<i64>>(&bounds, 0)?, get(&bounds, 1)?)
+        else {
+            return Ok(Fetched {
+                rows: Vec::new(),
+                position: after.clone(),
+                more: false,
+            });
+        };
+        // What is recorded from here on has higher ids than the newest.
+        let bound = i64::min(newest, oldest.saturating_add(limit(FETCH_SCAN)));
+
+        let statement = sqlx::query(sql::FETCH)
+            .bind(slot_array(slots))
+            .bind(after.id)
+            .bind(bound)
+            .bind(limit(rows))
+            .bind(limit(FETCH_BYTES));
+        let found = self.rows(statement).await?;
+        let found = found
+            .iter()
+            .map(outbox_row)
+            .collect::<Result<Vec<_>, _>>()?;
+
+        // The statement stops at the row that makes the answer full, so a full answer is one that
+        // may have been cut there.
+        let bytes: usize = found.iter().map(|row| row.body.len()).sum();
+        let (id, more) = match found.last() {
+            Some(last) if found.len() >= rows || bytes >= FETCH_BYTES => (last.id, true),
+            _ => (bound, bound < newest),
+        };
+        Ok(Fetched {
+            rows: found,
+            position: Position {
+                id,
+                ..Position::START
+            },
+            more,
+        })
+    }
+
+    pub(super) async fn blocked_instances(
+        &mut self,
+        slots: &[Slot],
+    ) -> Result<Vec<Instance>, StoreError> {
+        self.rows(sqlx::query(sql::BLOCKED).bind(slot_array(slots)))
+            .await?
+            .iter()
+            .map(|row| Table::OUTBOX.instance(get(row, 0)?, get(row, 1)?))
+            .collect()
+    }
+
+    pub(super) async fn due_rows(
+        &mut self,
+        slots: &[Slot],
+        rows: usize,
+    ) -> Result<Due, StoreError> {
+        let rows = rows.max(1);
+        let slots = slot_array(slots);
+        let found = self
+            .rows(sqlx::query(sql::DUE).bind(&slots).bind(limit(rows)))
+            .await?;
+        let mut due = Due {
+            rows: found.iter().map(outbox_row).collect::<Result<_, _>>()?,
+            next: None,
+        };
+        if due.rows.len() < rows {
+            let next = self.rows(sqlx::query(sql::NEXT_DUE).bind(&slots)).await?;
+            due.next = next
+                .first()
+                .map(|row| get(row, 0))
+                .transpose()?
+                .map(duration);
+        }
+        Ok(due)
+    }
+
+    pub(super) async fn rows_of(
+        &mut self,
+        instances: &[Instance],
+        rows: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let named = instances
+            .iter()
+            .map(|instance| (instance.cqrs_id.as_str(), instance.instance_pk.as_str()))
+            .collect::<Vec<_>>();
+        let named = serde_json::to_string(&named).expect("text serialises");
+        let statement = sqlx::query(sql::OF_INSTANCES).bind(named).bind(limit(rows));
+        self.rows(statement).await?.iter().map(outbox_row).collect()
+    }
+
+    pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
+        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let census = self.look_around().await?;
+        Ok(Backlog {
+            rows: get::<i64>(&row, 0)?.unsigned_abs(),
+            retrying: get::<i64>(&row, 1)?.unsigned_abs(),
+            oldest: get::<Option<i64>>(&row, 2)?.map(duration),
+            dead: get::<i64>(&row, 3)?.unsigned_abs(),
+            census,
+        })
+    }
+}
+
+/// A span of the database's clock; a clock that was set back makes it nothing.
+fn duration(microseconds: i64) -> Duration {
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or(0))
+}

@@ -1,0 +1,25 @@
+//! The schema, in its versions.
+
+use cqrs_core::{
+    SecretUrl, StoreError,
+    database::{
+        Migration, MigrationSet,
+        sqlite::{SqliteConfig, migrate as apply},
+    },
+};
+
+/// All of `migrations/sqlite/outbox/`.
+pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
+    table: "cqrs_outbox_migrations",
+    command: "cqrs-relay migrate",
+    migrations: &[Migration {
+        number: 1,
+        name: "outbox",
+        sql: include_str!("../../migrations/sqlite/outbox/0001_outbox.sql"),
+    }],
+};
+
+/// Applies what is missing.
+pub(crate) async fn migrate(url: &SecretUrl) -> Result<(), StoreError> {
+    apply(&SqliteConfig::new(url.clone()), &MIGRATIONS).await
+}

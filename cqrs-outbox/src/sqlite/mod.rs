@@ -1,0 +1,16 @@
+//! The outbox in `SQLite`.
+
+mod dead;
+mod fetch;
+mod lease;
+mod migrations;
+mod record;
+mod rows;
+mod session;
+mod settle;
+mod sql;
+mod store;
+
+pub(crate) use migrations::{MIGRATIONS, migrate};
+pub use session::SqliteSession;
+pub use store::SqliteStore;

@@ -1,0 +1,110 @@
+//! Values to and from `SQLite`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cqrs_core::{Revision, Slot, StoreError, database::sqlite::classify};
+use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use crate::{DeadRow, Epoch, OutboxRow, RowRef, store::columns::Table};
+
+/// A column by its place; the statements name them in this order.
+pub(super) fn get<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T, StoreError>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    row.try_get(index).map_err(classify)
+}
+
+pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
+    let table = Table::OUTBOX;
+    Ok(OutboxRow {
+        id: get(row, 0)?,
+        message_id: uuid(table, "message_id", get(row, 1)?)?,
+        slot: table.slot(get(row, 2)?)?,
+        instance: table.instance(get(row, 3)?, get(row, 4)?)?,
+        signal: table.signal(get(row, 5)?)?,
+        queue: table.queue(get(row, 6)?)?,
+        revision: Revision(get(row, 7)?),
+        body: get::<String>(row, 8)?.into(),
+        trace: table.trace(get(row, 9)?)?,
+        created_at: time(table, "created_at", get(row, 10)?)?,
+        expired: get(row, 11)?,
+        attempts: table.attempts(get(row, 12)?)?,
+    })
+}
+
+pub(super) fn dead_row(row: &SqliteRow) -> Result<DeadRow, StoreError> {
+    let table = Table::DEAD;
+    Ok(DeadRow {
+        id: get(row, 0)?,
+        message_id: uuid(table, "message_id", get(row, 1)?)?,
+        instance: table.instance(get(row, 2)?, get(row, 3)?)?,
+        signal: table.signal(get(row, 4)?)?,
+        queue: table.queue(get(row, 5)?)?,
+        revision: Revision(get(row, 6)?),
+        body: get::<String>(row, 7)?.into(),
+        created_at: time(table, "created_at", get(row, 8)?)?,
+        died_at: time(table, "died_at", get(row, 9)?)?,
+        attempts: table.attempts(get(row, 10)?)?,
+        reason: get(row, 11)?,
+        error: get(row, 12)?,
+        superseded: get(row, 13)?,
+    })
+}
+
+pub(super) fn uuid(table: Table, column: &'static str, text: &str) -> Result<Uuid, StoreError> {
+    table.parse(column, text)
+}
+
+fn time(
+    table: Table,
+    column: &'static str,
+    microseconds: i64,
+) -> Result<DateTime<Utc>, StoreError> {
+    DateTime::from_timestamp_micros(microseconds)
+        .ok_or_else(|| table.corrupt(column, format!("{microseconds} is not a time")))
+}
+
+/// A UUID the way tables hold it.
+pub(super) fn uuid_text(uuid: Uuid) -> String {
+    uuid.hyphenated().to_string()
+}
+
+/// Slots as a JSON array, for `json_each`.
+pub(super) fn slot_array(slots: &[Slot]) -> String {
+    array(slots.iter().map(|slot| slot.number().to_string()))
+}
+
+/// Slots and epochs as a JSON array of pairs.
+pub(super) fn held_array(held: &[(Slot, Epoch)]) -> String {
+    array(
+        held.iter()
+            .map(|(slot, epoch)| format!("[{},{}]", slot.number(), epoch.0)),
+    )
+}
+
+/// Names of rows as a JSON array of pairs.
+pub(super) fn named_array(rows: &[RowRef]) -> String {
+    array(
+        rows.iter()
+            .map(|row| format!("[{},\"{}\"]", row.id, row.message_id.hyphenated())),
+    )
+}
+
+pub(super) fn id_array(ids: &[i64]) -> String {
+    array(ids.iter().map(i64::to_string))
+}
+
+fn array(members: impl Iterator<Item = String>) -> String {
+    format!("[{}]", members.collect::<Vec<_>>().join(","))
+}
+
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+pub(super) fn microseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,32 @@
+//! The store's statements. Each file says what it is for and why it is so.
+
+pub(super) const BOUNDS: &str = include_str!("sql/bounds.sql");
+pub(super) const FETCH: &str = include_str!("sql/fetch.sql");
+pub(super) const DUE: &str = include_str!("sql/due.sql");
+pub(super) const NEXT_DUE: &str = include_str!("sql/next_due.sql");
+pub(super) const BLOCKED: &str = include_str!("sql/blocked.sql");
+pub(super) const OF_INSTANCES: &str = include_str!("sql/of_instances.sql");
+pub(super) const CONFIRM: &str = include_str!("sql/confirm.sql");
+pub(super) const POSTPONE: &str = include_str!("sql/postpone.sql");
+pub(super) const SUPERSEDED: &str = include_str!("sql/superseded.sql");
+pub(super) const BURY: &str = include_str!("sql/bury.sql");
+pub(super) const REMOVE: &str = include_str!("sql/remove.sql");
+pub(super) const LOST: &str = include_str!("sql/lost.sql");
+pub(super) const LAPSE: &str = include_str!("sql/lapse.sql");
+pub(super) const RENEW: &str = include_str!("sql/renew.sql");
+pub(super) const FORGET_LAPSED: &str = include_str!("sql/forget_lapsed.sql");
+pub(super) const RELAYS: &str = include_str!("sql/relays.sql");
+pub(super) const LEASES: &str = include_str!("sql/leases.sql");
+pub(super) const ACQUIRE: &str = include_str!("sql/acquire.sql");
+pub(super) const RELEASE: &str = include_str!("sql/release.sql");
+pub(super) const RETIRE_LEASES: &str = include_str!("sql/retire_leases.sql");
+pub(super) const RETIRE: &str = include_str!("sql/retire.sql");
+pub(super) const BACKLOG: &str = include_str!("sql/backlog.sql");
+pub(super) const DEAD_LIST: &str = include_str!("sql/dead_list.sql");
+pub(super) const DEAD_SHOW: &str = include_str!("sql/dead_show.sql");
+pub(super) const DEAD_PAGE: &str = include_str!("sql/dead_page.sql");
+pub(super) const DEAD_TAKE: &str = include_str!("sql/dead_take.sql");
+pub(super) const DEAD_RETURN: &str = include_str!("sql/dead_return.sql");
+pub(super) const DEAD_SUPERSEDE: &str = include_str!("sql/dead_supersede.sql");
+pub(super) const DEAD_DISCARD: &str = include_str!("sql/dead_discard.sql");
+pub(super) const DEAD_DISCARD_ALL: &str = include_str!("sql/dead_discard_all.sql");

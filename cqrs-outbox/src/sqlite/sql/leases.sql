@@ -1,0 +1,2 @@
+-- cqrs-outbox: leases
+select slot, owner, epoch from cqrs_relay_lease order by slot

@@ -1,0 +1,2 @@
+-- cqrs-outbox: remove
+delete from cqrs_outbox where id = ?1 and message_id = ?2

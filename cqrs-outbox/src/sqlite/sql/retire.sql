@@ -1,0 +1,2 @@
+-- cqrs-outbox: retire
+delete from cqrs_relay where owner = ?1

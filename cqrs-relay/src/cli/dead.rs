@@ -1,0 +1,90 @@
+//! `dead list|show|retry|discard`.
+
+use std::fmt;
+
+use anyhow::bail;
+use cqrs_outbox::OutboxStore;
+use serde::Serialize;
+
+use super::{args::DeadCommand, database::WithStore, output};
+use crate::dead::{self, Shown, Which};
+
+impl WithStore for DeadCommand {
+    async fn with<S: OutboxStore>(self, store: S) -> anyhow::Result<()> {
+        match self {
+            Self::List { limit, json } => {
+                let rows = dead::list(&store, limit).await?;
+                output::report(&List(rows.iter().map(Shown::from).collect()), json)
+            }
+            Self::Show { id, json } => match dead::show(&store, id).await? {
+                Some(row) => output::report(&One(Shown::from(&row)), json),
+                None => bail!("there is no dead row {id}"),
+            },
+            Self::Retry { which, force } => {
+                let which = Which::from(which);
+                let retried = dead::retry(&store, &which, force).await?;
+                output::line(&format!("{} back in the outbox", rows(retried.retried)))?;
+                if retried.superseded > 0 {
+                    output::line(&format!(
+                        "{} left dead, since a later revision has been recorded (--force sends \
+                         them all the same)",
+                        rows(retried.superseded)
+                    ))?;
+                }
+                all_found(&which, retried.retried + retried.superseded)
+            }
+            Self::Discard(which) => {
+                let which = Which::from(which);
+                let discarded = dead::discard(&store, &which).await?;
+                output::line(&format!("{} discarded", rows(discarded)))?;
+                all_found(&which, discarded)
+            }
+        }
+    }
+}
+
+/// Fails when some of those named are not there.
+fn all_found(which: &Which, found: u64) -> anyhow::Result<()> {
+    match which {
+        Which::Ids(ids) if found < ids.len() as u64 => {
+            bail!(
+                "{} of the rows named are not there",
+                ids.len() as u64 - found
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rows(count: u64) -> String {
+    format!("{count} row{}", if count == 1 { "" } else { "s" })
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct List(Vec<Shown>);
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no dead rows");
+        }
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct One(Shown);
+
+impl fmt::Display for One {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = &self.0;
+        writeln!(f, "{row}")?;
+        writeln!(f, "message id  {}", row.message_id)?;
+        writeln!(f, "recorded    {}", row.created_at)?;
+        writeln!(f, "attempts    {}", row.attempts)?;
+        write!(f, "{}", row.body)
+    }
+}

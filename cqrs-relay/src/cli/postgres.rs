@@ -1,0 +1,12 @@
+//! `PostgreSQL`, from `[master]` and `[relay]`.
+
+use cqrs_core::{SecretUrl, config::Relay, database::postgres::PostgresConfig};
+use cqrs_outbox::postgres::PostgresStore;
+
+pub(super) const SCHEMES: &[&str] = &["postgres", "postgresql"];
+
+pub(super) fn open(database: &SecretUrl, relay: &Relay) -> PostgresStore {
+    let mut config = PostgresConfig::new(database.clone(), "cqrs-relay");
+    config.statement_timeout = relay.statement_timeout;
+    PostgresStore::new(config)
+}

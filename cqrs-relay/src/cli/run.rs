@@ -1,0 +1,68 @@
+//! `run`.
+
+use std::sync::Arc;
+
+use cqrs_core::{SystemClock, config::Config, transport::Transport};
+use cqrs_outbox::OutboxStore;
+
+use super::{
+    broker::{self, WithTransport},
+    database::{self, WithStore},
+    settings,
+    signals::Signals,
+};
+use crate::{Relay, Shutdown, new_owner};
+
+/// Forwards events until a signal says stop.
+pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
+    // Before anything else: from here on a signal is a request.
+    let signals = Signals::new()?;
+    let database = &config.require_master()?.database;
+    let broker = &config.require_broker()?.url;
+    tracing::info!(%database, %broker, "starting");
+    database::with(config, Forward { config, signals }).await
+}
+
+struct Forward<'a> {
+    config: &'a Config,
+    signals: Signals,
+}
+
+impl WithStore for Forward<'_> {
+    async fn with<S: OutboxStore>(self, store: S) -> anyhow::Result<()> {
+        let broker = self.config.require_broker()?;
+        broker::with(
+            broker,
+            Between {
+                forward: self,
+                store,
+            },
+        )
+        .await
+    }
+}
+
+struct Between<'a, S> {
+    forward: Forward<'a>,
+    store: S,
+}
+
+impl<S: OutboxStore> WithTransport for Between<'_, S> {
+    async fn with<T: Transport>(self, transport: T) -> anyhow::Result<()> {
+        let Self {
+            forward: Forward {
+                config,
+                mut signals,
+            },
+            store,
+        } = self;
+        let shutdown = Shutdown::new();
+        let owner = new_owner(&SystemClock);
+        let relay = settings::relay(&config.relay);
+        let relay = Relay::new(store, transport, relay, Arc::new(SystemClock), owner);
+        tokio::select! {
+            ended = relay.run(shutdown.clone()) => Ok(ended?),
+            never = signals.stop(&shutdown) => match never {},
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! From arguments, environment and file to what the library takes.
+
+use std::path::Path;
+
+use cqrs_core::{
+    RetryPolicy, SecretUrl,
+    config::{Config, ConfigError, ExpiredRow, Needed, Relay, Sources},
+};
+
+use super::{Command, Options};
+use crate::{OnExpired, RelayConfig};
+
+/// Read where no other file is named.
+const USUAL_FILE: &str = "cqrs.toml";
+
+/// The whole configuration: flags over environment over file.
+pub(super) fn load(options: &Options, command: &Command) -> Result<Config, ConfigError> {
+    let sources = match &options.config {
+        Some(path) => Sources::read(path)?,
+        None if Path::new(USUAL_FILE).exists() => Sources::read(Path::new(USUAL_FILE))?,
+        None => Sources::default(),
+    };
+    let mut flags = vec![
+        (
+            "master.database",
+            "--database",
+            options.database.as_ref().map(SecretUrl::expose),
+        ),
+        (
+            "broker.url",
+            "--broker",
+            options.broker.as_ref().map(SecretUrl::expose),
+        ),
+        ("broker.exchange", "--exchange", options.exchange.as_deref()),
+    ];
+    let mut needed = vec![Needed::Master];
+    if let Command::Run(run) = command {
+        needed.push(Needed::Broker);
+        flags.extend([
+            (
+                "relay.batch_size",
+                "--batch-size",
+                run.batch_size.as_deref(),
+            ),
+            ("relay.window", "--window", run.window.as_deref()),
+            (
+                "relay.publishers",
+                "--publishers",
+                run.publishers.as_deref(),
+            ),
+            ("relay.lease", "--lease", run.lease.as_deref()),
+            (
+                "relay.poll_interval",
+                "--poll-interval",
+                run.poll_interval.as_deref(),
+            ),
+            (
+                "relay.drain_timeout",
+                "--drain-timeout",
+                run.drain_timeout.as_deref(),
+            ),
+        ]);
+    }
+    let given = flags
+        .into_iter()
+        .filter_map(|(key, name, value)| Some((key, name, value?)));
+    let sources = given.fold(
+        sources.with_env(std::env::vars_os()),
+        |sources, (key, name, value)| sources.with_flag(key, name, value),
+    );
+    Config::load_for(&sources, &needed)
+}
+
+/// The library's half of `[relay]`.
+pub(super) fn relay(relay: &Relay) -> RelayConfig {
+    RelayConfig {
+        batch_size: relay.batch_size.into(),
+        window: relay.window,
+        publishers: relay.publishers,
+        lease: relay.lease,
+        poll_interval: relay.poll_interval,
+        retry: relay.retry(),
+        destination_retry: relay.destination_retry(),
+        // A lost connection is to be back before others have to take over.
+        reconnect: RetryPolicy::reconnect(relay.lease),
+        on_expired: match relay.on_expired {
+            ExpiredRow::Dead => OnExpired::Dead,
+            ExpiredRow::Send => OnExpired::Send,
+        },
+        drain_timeout: relay.drain_timeout,
+        ..RelayConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_file_are_those_of_the_library() {
+        assert_eq!(relay(&Relay::default()), RelayConfig::default());
+    }
+}

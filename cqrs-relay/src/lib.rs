@@ -1,0 +1,53 @@
+//! The relay: forwards the outbox of a master to a broker, confirmed and in order.
+//!
+//! [`Relay::run`] is the whole of it; the binary `cqrs-relay` only reads `cqrs.toml`, opens the
+//! database and the broker that the URLs name, and turns signals into a [`Shutdown`].
+//!
+//! | failure | what happens |
+//! |---|---|
+//! | connection to the broker or the database lost | made anew with backoff; rows stay in the outbox |
+//! | broker refuses, or nobody is bound to the model | the destination is probed; no attempts counted |
+//! | a direct sync's queue does not exist | dead at once, holds back nothing |
+//! | the row cannot be sent by anyone | attempts are counted, its instance waits; dead in the end |
+//! | row past its time to live | dropped if superseded, otherwise dead, or sent: [`OnExpired`] |
+//! | process killed or paused | others take over its slots when the lease has run out |
+//!
+//! Metrics: see [`metrics`].
+
+mod blocked;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod config;
+pub mod dead;
+mod desk;
+mod destination;
+mod error;
+mod event;
+mod expiry;
+mod fair_share;
+mod lane;
+mod lease_keeper;
+mod line;
+mod meter;
+mod outage;
+mod owner;
+mod peers;
+mod poll;
+mod pump;
+mod reader;
+mod relay;
+mod row_fault;
+mod settler;
+mod share;
+pub mod status;
+mod tenure;
+mod window;
+
+#[doc = include_str!("docs/metrics.md")]
+pub mod metrics {}
+
+pub use config::{OnExpired, RelayConfig, RelayConfigError};
+pub use cqrs_core::Shutdown;
+pub use error::RelayError;
+pub use owner::new_owner;
+pub use relay::Relay;

@@ -1,0 +1,7 @@
+//! `cqrs-relay`: see `cqrs_relay::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cqrs_relay::cli::main()
+}

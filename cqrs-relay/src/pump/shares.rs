@@ -1,0 +1,89 @@
+//! Slots that come and go, and starting over.
+
+use cqrs_core::Slot;
+
+use super::Pump;
+use crate::meter::{self, Dropped};
+
+impl Pump {
+    /// Takes over what the keeper says.
+    pub(super) fn agree(&mut self) {
+        let gone = {
+            let holding = self.ends.holding.borrow_and_update();
+            self.share.agree(&holding)
+        };
+        if !gone.is_empty() {
+            self.abandon(|slot| gone.contains(&slot));
+        }
+        meter::window(self.window.rows());
+    }
+
+    /// Works no more on these slots. What is with a publisher stays until its outcome is known.
+    pub(super) fn abandon(&mut self, gone: impl Fn(Slot) -> bool) {
+        let mut dropped = self.window.drop_where(|row| gone(row.slot));
+        for probe in self.destinations.leave(&gone) {
+            dropped += self.window.forget(&probe);
+        }
+        self.blocked.leave(&gone);
+        meter::dropped(Dropped::Slot, dropped);
+    }
+
+    /// Gives back the slots to be left of which nothing is with a publisher or unsettled.
+    pub(super) fn leave(&mut self) {
+        for (slot, epoch) in self.share.leaving() {
+            let lane = &self.lanes[self.window.lane(slot)];
+            let strangers = lane.out.iter().any(|life| *life != self.life);
+            if self.window.busy(slot) == 0 && !strangers {
+                self.share.disown(slot);
+                // A keeper that is gone ends the relay: the supervisor sees to it.
+                self.ends.left.send((slot, epoch)).ok();
+            }
+        }
+    }
+
+    /// Notices when the tenure lapses, and when it is there again.
+    pub(super) fn watch_tenure(&mut self) {
+        match (self.tenure.is_safe(), self.lapsed) {
+            (false, false) => {
+                self.lapsed = true;
+                meter::lapsed();
+                tracing::warn!(
+                    slots = self.share.len(),
+                    "the lease lapsed, publishing pauses"
+                );
+                self.reset("the lease lapsed");
+            }
+            (true, true) => self.lapsed = false,
+            _ => {}
+        }
+    }
+
+    /// Forgets everything fetched or unsettled. It is all in the outbox.
+    pub(super) fn reset(&mut self, why: &'static str) {
+        let unsettled = self.window.busy_rows();
+        if let Some(stopping) = &mut self.stopping {
+            stopping.forgotten += unsettled;
+        }
+        self.life += 1;
+        let rows = self.window.clear();
+        meter::dropped(Dropped::Forgotten, rows);
+        self.destinations.leave(|_| true);
+        self.blocked.clear();
+        self.desk.clear();
+        self.share.unload();
+        self.settled_meanwhile.clear();
+        self.due_at = None;
+        self.begin_series();
+        self.ignore_reading();
+        tracing::debug!(why, rows, unsettled, "started over");
+    }
+
+    /// Drops what is not with a publisher, for good: the relay is stopping.
+    pub(super) fn drop_unsent(&mut self) {
+        let mut dropped = self.window.drop_where(|_| true);
+        for probe in self.destinations.leave(|_| true) {
+            dropped += self.window.forget(&probe);
+        }
+        meter::dropped(Dropped::Stopping, dropped);
+    }
+}

@@ -1,0 +1,252 @@
+//! What the apply logic asks of a database. The logic itself is written once, above this.
+
+use std::{future::Future, time::Duration};
+
+use chrono::{DateTime, Utc};
+use cqrs_core::{CqrsId, Event, QueueName, StoreError};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::{
+    Letter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
+    handler::DynHandler,
+    letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
+    rules::Known,
+    table::{Description, TablePlan, TableWrites},
+};
+
+/// Why a transaction could not go on.
+#[derive(Debug)]
+pub enum Failed {
+    /// It is the database's fault, or nobody's.
+    Store(StoreError),
+    /// It is the fault of what was to be applied.
+    Fault {
+        fault: Fault,
+        /// Whether the connection is lost over it.
+        lost: bool,
+    },
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// An instance in tables: its model and canonical key.
+pub(crate) type InstanceId = (CqrsId, String);
+
+/// What locking instances brings.
+#[derive(Debug)]
+pub struct Locked {
+    /// The database's time.
+    pub(crate) now: DateTime<Utc>,
+    /// What is known of each instance, in the order asked for.
+    pub(crate) known: Vec<Option<Known>>,
+}
+
+/// Which letters of an instance matter: the first one, the first one after `known`, and those from
+/// `low` to `high`.
+#[derive(Debug)]
+pub struct Span<'i> {
+    pub(crate) instance: &'i InstanceId,
+    pub(crate) known: i64,
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+}
+
+/// One connection to a replica's database.
+pub trait Backend: Send + 'static {
+    /// The store it belongs to.
+    type Store: ReplicaStore;
+    /// An open transaction.
+    type Work<'w>: Work<Store = Self::Store>
+    where
+        Self: 'w;
+
+    /// Opens a transaction whose statements see what was committed before each of them. Dropping
+    /// it rolls it back.
+    fn begin(&mut self) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send;
+
+    /// Drops the connection for a new one.
+    fn reconnect(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What the catalog says of a table; `None` if there is none.
+    fn describe(
+        &mut self,
+        table: &TableModel,
+    ) -> impl Future<Output = Result<Option<Description>, StoreError>> + Send;
+
+    /// Whether a column's type takes this value.
+    fn takes(
+        &mut self,
+        plan: &TablePlan,
+        column: usize,
+        value: &RawValue,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// How long until the next letter is due; negative when it is overdue.
+    fn next_due(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<Option<chrono::TimeDelta>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::beat`].
+    fn beat(&mut self, beat: &WorkerBeat) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::retire`].
+    fn retire(&mut self, worker: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::prune_tombstones`].
+    fn prune(
+        &mut self,
+        queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::status`].
+    fn status(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<ReplicaStatus, StoreError>> + Send;
+
+    /// Letters, newest first: those with this id, in this state, or all.
+    fn letters(
+        &mut self,
+        queue: &QueueName,
+        id: Option<i64>,
+        state: Option<LetterState>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_retry`].
+    fn retry(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_discard`].
+    fn discard(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Ends the connection in good order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// An open transaction of a [`Backend`].
+///
+/// Locks are taken in one order, so that workers never wait for each other in a circle: letters
+/// first, skipping those that another session holds; then the instances' state rows, in the order
+/// given. Whoever holds a state row never waits for a letter.
+pub trait Work: Send {
+    /// The store it belongs to.
+    type Store: ReplicaStore;
+
+    /// Takes up letters that are due, and waiting ones of `known` models.
+    fn take_due(
+        &mut self,
+        queue: &QueueName,
+        known: &[CqrsId],
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<TakenLetter>, StoreError>> + Send;
+
+    /// Takes up one letter, if it is still open.
+    fn take_one(
+        &mut self,
+        queue: &QueueName,
+        id: i64,
+    ) -> impl Future<Output = Result<Option<TakenLetter>, StoreError>> + Send;
+
+    /// Takes up the waiting letters of an instance from a revision on, in order.
+    fn take_run(
+        &mut self,
+        queue: &QueueName,
+        instance: &InstanceId,
+        from: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<TakenLetter>, StoreError>> + Send;
+
+    /// Locks instances in the order given and says what is known of them.
+    fn lock(
+        &mut self,
+        queue: &QueueName,
+        instances: &[InstanceId],
+    ) -> impl Future<Output = Result<Locked, StoreError>> + Send;
+
+    /// Open letters of the instances, with the instance's place in `spans`; and letters of these
+    /// messages that are dead or discarded, with `None`.
+    fn others(
+        &mut self,
+        queue: &QueueName,
+        spans: &[Span<'_>],
+        messages: &[Uuid],
+    ) -> impl Future<Output = Result<Vec<(Option<usize>, OtherLetter)>, StoreError>> + Send;
+
+    /// Writes to a table. After a failure the transaction must be given up.
+    fn write(
+        &mut self,
+        plan: &TablePlan,
+        writes: &TableWrites<'_>,
+    ) -> impl Future<Output = Result<(), Failed>> + Send;
+
+    /// Gives an event to a handler inside a savepoint. After a [`Failed`] the transaction must be
+    /// given up; after a [`Fault`] it goes on as if the handler had not been called.
+    fn handle(
+        &mut self,
+        handler: &dyn DynHandler<Self::Store>,
+        event: &Event,
+    ) -> impl Future<Output = Result<Result<(), Fault>, Failed>> + Send;
+
+    /// Stores what is known of instances.
+    fn save(
+        &mut self,
+        queue: &QueueName,
+        states: &[(&InstanceId, &Known)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes new letters.
+    fn insert_letters(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Changes letters that this transaction has taken up.
+    fn change_letters(
+        &mut self,
+        changes: &[(i64, &Verdict)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Closes letters that this transaction has taken up.
+    fn close_letters(
+        &mut self,
+        ids: &[i64],
+        state: LetterState,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes letters that this transaction has taken up: waits that have ended well.
+    fn delete_letters(
+        &mut self,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes waiting letters due now, those aside that another session has taken up.
+    fn wake(&mut self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Marks open letters of the instances up to a revision as superseded, those aside that
+    /// another session has taken up.
+    fn supersede(
+        &mut self,
+        queue: &QueueName,
+        applied: &[(&InstanceId, i64)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Commits.
+    fn commit(self) -> impl Future<Output = Result<(), Failed>> + Send;
+}

@@ -1,0 +1,308 @@
+//! One transaction: lock, judge, write, remember, commit.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    backend::{Failed, InstanceId, Span, Work},
+    handlers,
+    item::{Done, Item},
+    letters::Letters,
+    plans::PlanSet,
+    tables,
+};
+use crate::{
+    Applied, ApplyPolicy, LetterState, Model, Models, ReplicaStore,
+    letter::{Fault, OtherLetter, Verdict},
+    rules::Known,
+};
+
+/// What a batch is judged by.
+#[derive(Debug)]
+pub(super) struct Context<'c, S: ReplicaStore> {
+    pub(super) models: &'c Models<S>,
+    pub(super) policy: &'c ApplyPolicy,
+    pub(super) plans: PlanSet,
+}
+
+/// Applies items in one transaction and commits. The answers are in the order given; those of
+/// letters whose turn came through them follow.
+///
+pub(super) async fn run<'a, W: Work>(
+    mut work: W,
+    context: &Context<'_, W::Store>,
+    mut items: Vec<Item<'a>>,
+    mode: Mode,
+) -> Result<Vec<Done<'a>>, Failed> {
+    let mut batch = Batch::load(&mut work, context, &items).await?;
+    batch.alone = !matches!(mode, Mode::Together);
+    if let Mode::Failed(fault) = mode {
+        batch.forced = Some(fault);
+    }
+    for (at, item) in items.iter().enumerate() {
+        batch.without_model(at, item);
+    }
+    tables::apply(&mut work, &mut batch, &items).await?;
+    handlers::apply(&mut work, &mut batch, &mut items).await?;
+    batch.save(&mut work, &items).await?;
+    work.commit().await?;
+    Ok(batch.finish(items))
+}
+
+/// How a batch is applied.
+#[derive(Debug)]
+pub(super) enum Mode {
+    /// As a whole; letters whose turn comes are taken up too.
+    Together,
+    /// One item and nothing else, so that a failure of the transaction is its own.
+    Alone,
+    /// One item that would apply, but has failed already for this reason.
+    Failed(Fault),
+}
+
+/// A batch in hand.
+pub(super) struct Batch<'c, S: ReplicaStore> {
+    pub(super) context: &'c Context<'c, S>,
+    /// The database's time.
+    pub(super) now: DateTime<Utc>,
+    pub(super) instances: Vec<Instance>,
+    pub(super) slots: Vec<Slot>,
+    /// Letters that are done with, by message.
+    pub(super) closed: HashMap<Uuid, OtherLetter>,
+    /// What the first item that would apply fails for.
+    pub(super) forced: Option<Fault>,
+    /// Whether no letters are taken up.
+    pub(super) alone: bool,
+    /// Waiting letters whose turn has come.
+    pub(super) wake: Vec<i64>,
+    /// Instances whose table rows hold a state of this revision.
+    pub(super) superseded: Vec<(usize, i64)>,
+}
+
+/// An instance that a batch touches.
+pub(super) struct Instance {
+    id: InstanceId,
+    pub(super) known: Option<Known>,
+    pub(super) changed: bool,
+    /// Its open letters, as far as they matter here.
+    pub(super) others: Vec<OtherLetter>,
+    /// The revision that became a dead letter in this batch.
+    pub(super) dead: Option<i64>,
+}
+
+/// What is decided about an item.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) instance: Option<usize>,
+    pub(super) answer: Option<Applied>,
+    pub(super) verdict: Option<Verdict>,
+    /// Whether it was kept already, and nothing is done about it.
+    pub(super) kept_before: bool,
+}
+
+/// What to do with an item.
+pub(super) enum Ruling {
+    Apply {
+        gap: u64,
+        expired: bool,
+    },
+    Fail(Fault),
+    Wait,
+    /// Nothing more.
+    Settled,
+}
+
+impl Instance {
+    pub(super) const fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    fn revision(&self) -> i64 {
+        self.known.map_or(-1, |known| known.revision)
+    }
+
+    /// The revision whose turn it is.
+    pub(super) fn next(&self) -> i64 {
+        self.revision().saturating_add(1)
+    }
+
+    /// The waiting letter whose turn it is.
+    pub(super) fn waiting_next(&self) -> Option<i64> {
+        let next = self.next();
+        self.others
+            .iter()
+            .find(|letter| letter.revision == Some(next) && letter.state == LetterState::Waiting)
+            .and_then(|letter| letter.id)
+    }
+}
+
+impl<'c, S: ReplicaStore> Batch<'c, S> {
+    async fn load<W: Work<Store = S>>(
+        work: &mut W,
+        context: &'c Context<'c, S>,
+        items: &[Item<'_>],
+    ) -> Result<Self, Failed> {
+        let queue = &context.policy.queue;
+        let (ids, places) = instances(items);
+        let locked = work.lock(queue, &ids).await?;
+        let mut batch = Self {
+            context,
+            now: locked.now,
+            instances: Vec::with_capacity(ids.len()),
+            slots: places
+                .iter()
+                .map(|&instance| Slot {
+                    instance,
+                    ..Slot::default()
+                })
+                .collect(),
+            closed: HashMap::new(),
+            forced: None,
+            alone: false,
+            wake: Vec::new(),
+            superseded: Vec::new(),
+        };
+        for (id, known) in ids.into_iter().zip(locked.known) {
+            batch.instances.push(Instance {
+                id,
+                known,
+                changed: false,
+                others: Vec::new(),
+                dead: None,
+            });
+        }
+        let messages: Vec<Uuid> = items
+            .iter()
+            .filter(|item| item.letter().is_none())
+            .filter_map(|item| item.incoming().message_id)
+            .collect();
+        let others = work.others(queue, &batch.spans(items), &messages).await?;
+        for (instance, letter) in others {
+            match (instance, letter.message_id) {
+                (Some(at), _) => {
+                    let known = &mut batch.instances[at].others;
+                    if known.iter().all(|other| other.id != letter.id) {
+                        known.push(letter);
+                    }
+                }
+                (None, Some(message)) => {
+                    batch.closed.insert(message, letter);
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Which letters of the instances may matter to these items.
+    fn spans(&self, items: &[Item<'_>]) -> Vec<Span<'_>> {
+        let mut spans: Vec<Span<'_>> = self
+            .instances
+            .iter()
+            .map(|instance| Span {
+                instance: &instance.id,
+                known: instance.revision(),
+                low: i64::MAX,
+                high: i64::MIN,
+            })
+            .collect();
+        for (slot, item) in self.slots.iter().zip(items) {
+            if let (Some(at), Some(event)) = (slot.instance, item.event()) {
+                let span = &mut spans[at];
+                span.low = span.low.min(event.revision.0);
+                // The letter after it may have waited for it.
+                span.high = span.high.max(event.revision.0.saturating_add(1));
+            }
+        }
+        spans
+    }
+
+    /// The model of an item that this worker can apply.
+    pub(super) fn model(&self, item: &Item<'_>) -> Option<&'c Model<S>> {
+        self.context.models.get(&item.event()?.cqrs_id)
+    }
+
+    /// The database's time in a while.
+    pub(super) fn after(&self, delay: Duration) -> DateTime<Utc> {
+        TimeDelta::from_std(delay)
+            .ok()
+            .and_then(|delay| self.now.checked_add_signed(delay))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .min(DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(self.now))
+    }
+
+    /// Writes what was decided.
+    async fn save<W: Work<Store = S>>(
+        &mut self,
+        work: &mut W,
+        items: &[Item<'_>],
+    ) -> Result<(), Failed> {
+        let queue = &self.context.policy.queue;
+        let states: Vec<_> = self
+            .instances
+            .iter()
+            .filter(|instance| instance.changed)
+            .filter_map(|instance| Some((&instance.id, instance.known.as_ref()?)))
+            .collect();
+        if !states.is_empty() {
+            work.save(queue, &states).await?;
+        }
+        let mut letters = Letters::default();
+        for (slot, item) in self.slots.iter().zip(items) {
+            letters.add(slot, item);
+        }
+        letters.write(work, queue).await?;
+        if !self.wake.is_empty() {
+            work.wake(&self.wake).await?;
+        }
+        if !self.superseded.is_empty() {
+            let applied: Vec<_> = self
+                .superseded
+                .iter()
+                .map(|&(place, revision)| (&self.instances[place].id, revision))
+                .collect();
+            work.supersede(queue, &applied).await?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, items: Vec<Item<'_>>) -> Vec<Done<'_>> {
+        self.slots
+            .into_iter()
+            .zip(items)
+            .filter_map(|(slot, item)| {
+                Some(Done {
+                    item,
+                    applied: slot.answer?,
+                    kept_before: slot.kept_before,
+                    error: slot.verdict.and_then(|verdict| verdict.error),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The instances of the items in the order in which every worker locks them, and the place of each
+/// item's instance among them.
+fn instances(items: &[Item<'_>]) -> (Vec<InstanceId>, Vec<Option<usize>>) {
+    let mut named: Vec<(InstanceId, usize)> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(at, item)| {
+            let event = item.event()?;
+            Some(((event.cqrs_id.clone(), event.key.canonical()), at))
+        })
+        .collect();
+    named.sort_unstable();
+    let mut ids: Vec<InstanceId> = Vec::with_capacity(named.len());
+    let mut places = vec![None; items.len()];
+    for (id, at) in named {
+        if ids.last() != Some(&id) {
+            ids.push(id);
+        }
+        places[at] = Some(ids.len() - 1);
+    }
+    (ids, places)
+}

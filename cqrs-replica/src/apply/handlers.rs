@@ -1,0 +1,166 @@
+//! The items of handlers: judged and called one after the other.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{
+    backend::{Failed, Work},
+    batch::{Batch, Ruling, Slot},
+    item::Item,
+};
+use crate::{Model, handler::DynHandler, model::Target};
+
+/// How many waiting letters are taken up at a time when their turn has come.
+const RUN: usize = 64;
+
+/// Applies the items of handlers, instance by instance. Letters whose turn comes are taken up,
+/// applied and appended to the items.
+pub(super) async fn apply<W: Work>(
+    work: &mut W,
+    batch: &mut Batch<'_, W::Store>,
+    items: &mut Vec<Item<'_>>,
+) -> Result<(), Failed> {
+    for (instance, line) in lines(batch, items) {
+        let Some(model) = line.first().and_then(|&at| batch.model(&items[at])) else {
+            continue;
+        };
+        let Target::Handler { handler, in_step } = &model.target else {
+            continue;
+        };
+        let line = Line {
+            instance,
+            in_step: *in_step,
+            queue: line.into(),
+            held: Vec::new(),
+            more: false,
+        };
+        line.run(work, batch, items, model, &**handler).await?;
+    }
+    Ok(())
+}
+
+/// The items of handlers by instance, in the order in which the instances come first.
+fn lines<S: crate::ReplicaStore>(
+    batch: &Batch<'_, S>,
+    items: &[Item<'_>],
+) -> Vec<(usize, Vec<usize>)> {
+    let mut place: HashMap<usize, usize> = HashMap::new();
+    let mut lines: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let Some(model) = batch.model(item) else {
+            continue;
+        };
+        let (Target::Handler { in_step, .. }, Some(instance)) =
+            (&model.target, batch.slots[at].instance)
+        else {
+            continue;
+        };
+        let line = *place.entry(instance).or_insert_with(|| {
+            lines.push((instance, Vec::new()));
+            lines.len() - 1
+        });
+        lines[line].1.push(at);
+        if *in_step {
+            // Stable: what has the same revision keeps the order given.
+            lines[line]
+                .1
+                .sort_by_key(|&at| items[at].event().map(|event| event.revision));
+        }
+    }
+    lines
+}
+
+/// The items of one instance.
+struct Line {
+    instance: usize,
+    in_step: bool,
+    /// Those to judge next.
+    queue: VecDeque<usize>,
+    /// Those whose turn has not come.
+    held: Vec<usize>,
+    /// Whether the last letters taken up may not have been all that wait.
+    more: bool,
+}
+
+impl Line {
+    async fn run<W: Work>(
+        mut self,
+        work: &mut W,
+        batch: &mut Batch<'_, W::Store>,
+        items: &mut Vec<Item<'_>>,
+        model: &Model<W::Store>,
+        handler: &dyn DynHandler<W::Store>,
+    ) -> Result<(), Failed> {
+        while let Some(at) = self.queue.pop_front() {
+            let item = &items[at];
+            match batch.rule(at, item, model) {
+                Ruling::Apply { gap, expired } => {
+                    let Some(event) = item.event() else { continue };
+                    match work.handle(handler, event).await? {
+                        Ok(()) => {
+                            batch.applied(at, item, gap, expired);
+                            if self.in_step {
+                                self.advance(work, batch, items).await?;
+                            }
+                        }
+                        Err(fault) => batch.fail(at, item, fault),
+                    }
+                }
+                Ruling::Fail(fault) => batch.fail(at, item, fault),
+                Ruling::Wait => self.held.push(at),
+                Ruling::Settled => {}
+            }
+        }
+        for at in self.held {
+            batch.wait(at, &items[at]);
+        }
+        Ok(())
+    }
+
+    /// Brings forward what has waited for the revision just applied.
+    async fn advance<W: Work>(
+        &mut self,
+        work: &mut W,
+        batch: &mut Batch<'_, W::Store>,
+        items: &mut Vec<Item<'_>>,
+    ) -> Result<(), Failed> {
+        let next = batch.instances[self.instance].next();
+        let revision = |at: usize| items[at].event().map(|event| event.revision.0);
+        if let Some(place) = self.held.iter().position(|&at| revision(at) == Some(next)) {
+            let at = self.held.remove(place);
+            self.queue.push_front(at);
+            return Ok(());
+        }
+        if self.queue.iter().any(|&at| revision(at) == Some(next)) {
+            return Ok(());
+        }
+        let waiting = batch.instances[self.instance].waiting_next();
+        if batch.alone {
+            batch.wake.extend(waiting);
+            return Ok(());
+        }
+        if waiting.is_none() && !self.more {
+            return Ok(());
+        }
+        let queue = &batch.context.policy.queue;
+        let run = work
+            .take_run(queue, batch.instances[self.instance].id(), next, RUN)
+            .await?;
+        self.more = run.len() == RUN;
+        for letter in run.into_iter().rev() {
+            // A letter of this batch was judged already, and is in the line or held.
+            if items
+                .iter()
+                .any(|item| item.letter().is_some_and(|other| other.id == letter.id))
+            {
+                continue;
+            }
+            self.queue.push_front(items.len());
+            items.push(Item::Letter(Box::new(letter)));
+            batch.slots.push(Slot {
+                instance: Some(self.instance),
+                ..Slot::default()
+            });
+        }
+        Ok(())
+    }
+}

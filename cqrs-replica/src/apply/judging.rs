@@ -1,0 +1,162 @@
+//! What to do with an item: the rules, and all that the rules need not know.
+
+use chrono::TimeDelta;
+use cqrs_core::{Event, wire};
+
+use super::{
+    batch::{Batch, Ruling},
+    item::Item,
+};
+use crate::{
+    Applied, LetterState, Model, OnExpired, ReplicaStore, SkipReason,
+    letter::{Fault, Reason, in_words},
+    model::Target,
+    rules::{self, Decision, Terms},
+};
+
+impl<S: ReplicaStore> Batch<'_, S> {
+    /// Deals with items that nobody, or nobody here, can apply.
+    pub(super) fn without_model(&mut self, at: usize, item: &Item<'_>) {
+        if item.event().is_none() {
+            if !self.kept(at, item) {
+                let fault = Fault::dead(Reason::Unreadable, unreadable(item));
+                self.fail(at, item, fault);
+            }
+        } else if self.model(item).is_none() && !self.kept(at, item) {
+            self.unknown_model(at, item);
+        }
+    }
+
+    fn unknown_model(&mut self, at: usize, item: &Item<'_>) {
+        let name = item.event().map_or("", |event| event.cqrs_id.as_str());
+        let overdue = item.letter().is_some_and(|letter| {
+            letter.reason == Reason::UnknownModel && letter.due_at <= self.now
+        });
+        if overdue {
+            let error = format!("no worker of this queue has taken model {name:?} in time");
+            self.fail(at, item, Fault::dead(Reason::UnknownModel, error));
+        } else {
+            let until = self.after(self.context.policy.unknown_model_ttl);
+            self.keep_waiting(at, item, Reason::UnknownModel, until);
+        }
+    }
+
+    /// Whether a delivered message is kept as a letter already; it is then answered for.
+    pub(super) fn kept(&mut self, at: usize, item: &Item<'_>) -> bool {
+        if item.letter().is_some() {
+            return false;
+        }
+        let message_id = item.incoming().message_id;
+        let closed = message_id.and_then(|id| self.closed.get(&id));
+        let open = self.slots[at].instance.and_then(|instance| {
+            let event = item.event()?;
+            self.instances[instance].others.iter().find(|letter| {
+                match (letter.message_id, message_id) {
+                    (Some(kept), Some(came)) => kept == came,
+                    _ => {
+                        letter.revision == Some(event.revision.0)
+                            && letter.signal.as_deref() == Some(event.signal.as_str())
+                    }
+                }
+            })
+        });
+        let Some(letter) = open.or(closed) else {
+            return false;
+        };
+        self.slots[at].answer = Some(match letter.state {
+            LetterState::Discarded => Applied::Skipped(SkipReason::Duplicate),
+            _ => letter.answer(),
+        });
+        self.slots[at].kept_before = true;
+        true
+    }
+
+    /// Judges an item; what needs no more is settled at once.
+    pub(super) fn rule(&mut self, at: usize, item: &Item<'_>, model: &Model<S>) -> Ruling {
+        let (Some(event), Some(place)) = (item.event(), self.slots[at].instance) else {
+            return Ruling::Settled;
+        };
+        if self.kept(at, item) {
+            return Ruling::Settled;
+        }
+        let facts = item.facts(event);
+        let in_step = matches!(model.target, Target::Handler { in_step: true, .. });
+        let terms = Terms {
+            tolerance: TimeDelta::from_std(self.context.policy.clock_tolerance)
+                .unwrap_or(TimeDelta::MAX),
+            sync_downgrade: model.sync_downgrade,
+            in_step,
+            waited: self.has_waited(item),
+        };
+        let instance = &mut self.instances[place];
+        match rules::judge(instance.known.as_ref(), &facts, &terms) {
+            Decision::Skip(reason) => {
+                self.slots[at].answer = Some(Applied::Skipped(reason));
+                Ruling::Settled
+            }
+            Decision::Tombstone => {
+                instance.known = Some(rules::after(instance.known.as_ref(), &facts));
+                instance.changed = true;
+                self.slots[at].answer = Some(Applied::Skipped(SkipReason::Duplicate));
+                Ruling::Settled
+            }
+            Decision::Wait => Ruling::Wait,
+            Decision::Apply { .. } if in_step && self.is_behind(place, item, event) => Ruling::Wait,
+            Decision::Apply { gap } => self.admit(item, event, model, gap),
+        }
+    }
+
+    fn admit(&mut self, item: &Item<'_>, event: &Event, model: &Model<S>, gap: u64) -> Ruling {
+        if let Some(fault) = self.forced.take() {
+            return Ruling::Fail(fault);
+        }
+        // A letter's message is judged by the time it came; a letter about its expiry was retried
+        // by someone who wants it applied.
+        let came = item.letter().map_or(self.now, |letter| letter.created_at);
+        let pardoned = item
+            .letter()
+            .is_some_and(|letter| letter.reason == Reason::Expired);
+        let expired = !pardoned && event.expires.is_some_and(|time| time <= came);
+        if expired && model.on_expired == OnExpired::Park {
+            return Ruling::Fail(Fault::dead(
+                Reason::Expired,
+                "the message's time to live is over",
+            ));
+        }
+        Ruling::Apply { gap, expired }
+    }
+
+    /// Whether a message has waited for its turn as long as it may.
+    fn has_waited(&self, item: &Item<'_>) -> bool {
+        let wait = self.context.policy.gap_wait;
+        match item.letter() {
+            None => wait.is_zero(),
+            Some(letter) if letter.reason == Reason::UnknownModel => {
+                TimeDelta::from_std(wait).is_ok_and(|wait| self.now - letter.created_at >= wait)
+            }
+            Some(letter) => letter.due_at <= self.now,
+        }
+    }
+
+    /// Whether an earlier revision of the instance is still in a letter that is not done with.
+    fn is_behind(&self, place: usize, item: &Item<'_>, event: &Event) -> bool {
+        let instance = &self.instances[place];
+        let own = item.letter().map(|letter| letter.id);
+        let span = instance.next()..event.revision.0;
+        instance.others.iter().any(|letter| {
+            letter.is_open()
+                && (letter.id.is_none() || letter.id != own)
+                && letter
+                    .revision
+                    .is_some_and(|revision| span.contains(&revision))
+        })
+    }
+}
+
+/// Why nobody can apply a message.
+fn unreadable(item: &Item<'_>) -> String {
+    match wire::decode(&item.incoming().body) {
+        Err(error) => in_words(&error),
+        Ok(_) => "`cqrs_revision` is negative".to_owned(),
+    }
+}

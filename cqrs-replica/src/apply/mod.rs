@@ -1,0 +1,22 @@
+//! Applying messages, written once for all databases.
+//!
+//! A batch is one transaction: the instances are locked in key order, the items judged by
+//! [`crate::rules`], tables written set by set, handlers called each in a savepoint, then states
+//! and letters stored. When the transaction fails for the sake of a message, it is repeated message
+//! by message, and the one that fails alone becomes a letter in a transaction of its own. Retries
+//! and ended waits take the same way.
+
+mod backend;
+mod batch;
+mod handlers;
+mod item;
+mod judging;
+mod letters;
+mod observe;
+mod outcome;
+mod plans;
+mod session;
+mod tables;
+
+pub(crate) use backend::{Backend, Failed, InstanceId, Locked, Span, Work};
+pub(crate) use session::Session;

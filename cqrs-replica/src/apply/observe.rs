@@ -1,0 +1,141 @@
+//! Spans, events and counters: the one place that tells the world what became of a message.
+//!
+//! | counter | labels |
+//! |---|---|
+//! | `cqrs_replica_applied_total` | `cqrs_id`, `signal` |
+//! | `cqrs_replica_skipped_total` | `reason` |
+//! | `cqrs_replica_letters_total` | `reason`, `state` |
+//! | `cqrs_replica_gaps_total` | none; counts revisions passed over |
+//! | `cqrs_replica_expired_total` | `cqrs_id`; applied past their time to live |
+//! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated one by one |
+
+use metrics::counter;
+use tracing::{debug, info, warn};
+
+use super::item::Done;
+use crate::{Applied, WaitReason, letter::Fault};
+
+/// Tells of each message and hands over the answers.
+pub(super) fn all(done: Vec<Done<'_>>) -> Vec<Applied> {
+    done.into_iter()
+        .map(|done| {
+            count(&done);
+            tell(&done);
+            done.applied
+        })
+        .collect()
+}
+
+/// A batch failed for the sake of one of its messages.
+pub(super) fn repeated(fault: &Fault, size: usize) {
+    counter!("cqrs_replica_batches_repeated_total", "reason" => fault.reason.as_str()).increment(1);
+    if size > 1 {
+        info!(
+            size,
+            reason = fault.reason.as_str(),
+            "a batch failed and is repeated message by message"
+        );
+    }
+}
+
+fn count(done: &Done<'_>) {
+    if done.kept_before {
+        counter!("cqrs_replica_skipped_total", "reason" => "kept").increment(1);
+        return;
+    }
+    let letter = |reason, state| {
+        counter!("cqrs_replica_letters_total", "reason" => reason, "state" => state).increment(1);
+    };
+    match &done.applied {
+        Applied::Applied { gap, expired } => {
+            if let Some(event) = done.item.event() {
+                let cqrs_id = event.cqrs_id.to_string();
+                if *expired {
+                    counter!("cqrs_replica_expired_total", "cqrs_id" => cqrs_id.clone())
+                        .increment(1);
+                }
+                counter!(
+                    "cqrs_replica_applied_total",
+                    "cqrs_id" => cqrs_id,
+                    "signal" => event.signal.as_str()
+                )
+                .increment(1);
+            }
+            if *gap > 0 {
+                counter!("cqrs_replica_gaps_total").increment(*gap);
+            }
+        }
+        Applied::Skipped(reason) => {
+            counter!("cqrs_replica_skipped_total", "reason" => reason.as_str()).increment(1);
+        }
+        Applied::Waiting(reason) => letter(reason.as_str(), "waiting"),
+        Applied::Retrying { reason, .. } => letter(reason, "retrying"),
+        Applied::Dead { reason } => letter(reason, "dead"),
+    }
+}
+
+/// One event per message, with the same fields whatever became of it.
+macro_rules! event {
+    ($level:ident, $done:expr, $($rest:tt)+) => {{
+        let item = &$done.item;
+        let event = item.event();
+        $level!(
+            cqrs_id = event.map(|event| event.cqrs_id.as_str()),
+            instance_pk = event.map(|event| event.key.canonical()),
+            revision = event.map(|event| event.revision.0),
+            correlation_id = event.and_then(cqrs_core::Event::correlation),
+            message_id = item.incoming().message_id.map(tracing::field::display),
+            letter = item.letter().map(|letter| letter.id),
+            $($rest)+
+        );
+    }};
+}
+
+fn tell(done: &Done<'_>) {
+    let error = done.error.as_deref();
+    match &done.applied {
+        _ if done.kept_before => event!(debug, done, "kept already"),
+        Applied::Applied { gap: 0, expired } => event!(debug, done, expired, "applied"),
+        Applied::Applied { gap, expired } => {
+            event!(
+                warn,
+                done,
+                gap,
+                expired,
+                "applied; earlier revisions have not come"
+            );
+        }
+        Applied::Skipped(reason) => {
+            event!(debug, done, reason = reason.as_str(), "skipped");
+        }
+        Applied::Waiting(WaitReason::UnknownModel) => {
+            event!(
+                warn,
+                done,
+                reason = "unknown_model",
+                "waits for a worker that knows the model"
+            );
+        }
+        Applied::Waiting(reason) => {
+            event!(
+                debug,
+                done,
+                reason = reason.as_str(),
+                "waits for the revision before it"
+            );
+        }
+        Applied::Retrying { attempts, reason } => {
+            event!(
+                warn,
+                done,
+                attempts,
+                reason,
+                error,
+                "failed; it will be tried again"
+            );
+        }
+        Applied::Dead { reason } => {
+            event!(warn, done, reason, error, "kept as a dead letter");
+        }
+    }
+}

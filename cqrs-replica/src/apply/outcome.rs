@@ -1,0 +1,171 @@
+//! What became of an item, as its instance, its letter and its answer remember it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cqrs_core::Event;
+
+use super::{batch::Batch, item::Item};
+use crate::{
+    Applied, LetterState, ReplicaStore, SkipReason, WaitReason,
+    letter::{Fault, OtherLetter, Reason, Then, Verdict, fingerprint},
+    rules,
+};
+
+impl<S: ReplicaStore> Batch<'_, S> {
+    /// The item has taken effect.
+    pub(super) fn applied(&mut self, at: usize, item: &Item<'_>, gap: u64, expired: bool) {
+        self.slots[at].answer = Some(Applied::Applied { gap, expired });
+        let (Some(place), Some(event)) = (self.slots[at].instance, item.event()) else {
+            return;
+        };
+        let facts = item.facts(event);
+        let instance = &mut self.instances[place];
+        instance.known = Some(rules::after(instance.known.as_ref(), &facts));
+        instance.changed = true;
+        if let Some(own) = item.letter() {
+            instance.others.retain(|letter| letter.id != Some(own.id));
+        }
+    }
+
+    /// A table's row holds this item's state: letters up to its revision have lost their worth.
+    pub(super) fn supersedes(&mut self, at: usize, event: &Event) {
+        let Some(place) = self.slots[at].instance else {
+            return;
+        };
+        let others = &mut self.instances[place].others;
+        let before = others.len();
+        others.retain(|letter| {
+            letter
+                .revision
+                .is_some_and(|revision| revision > event.revision.0)
+        });
+        if others.len() < before {
+            self.superseded.push((place, event.revision.0));
+        }
+    }
+
+    /// A later item of the batch has overtaken it.
+    pub(super) fn overtaken(&mut self, at: usize) {
+        self.slots[at].answer = Some(Applied::Skipped(SkipReason::Overtaken));
+    }
+
+    /// The item has failed: it becomes, or stays, a letter.
+    pub(super) fn fail(&mut self, at: usize, item: &Item<'_>, fault: Fault) {
+        let model = self.model(item);
+        let attempts = item
+            .letter()
+            .map_or(0, |letter| letter.attempts)
+            .saturating_add(1);
+        let backoff = model.and_then(|model| model.retry.delay(attempts));
+        let delay = match (fault.then, backoff) {
+            (Then::Dead, _) | (_, None) => None,
+            (Then::After(delay), Some(_)) | (Then::Backoff, Some(delay)) => Some(delay),
+        };
+        let cqrs_id = item.event().map(|event| event.cqrs_id.as_str());
+        let verdict = Verdict {
+            state: if delay.is_some() {
+                LetterState::Retrying
+            } else {
+                LetterState::Dead
+            },
+            reason: fault.reason,
+            fingerprint: Some(fingerprint(fault.reason, cqrs_id, &fault.error)),
+            error: Some(fault.error),
+            attempts,
+            next_attempt_at: delay.map(|delay| self.after(delay)),
+        };
+        if delay.is_none() {
+            self.release_next(at, item);
+        }
+        self.keep(at, item, verdict);
+    }
+
+    /// The revision after a dead one has nothing more to wait for.
+    fn release_next(&mut self, at: usize, item: &Item<'_>) {
+        let (Some(place), Some(event)) = (self.slots[at].instance, item.event()) else {
+            return;
+        };
+        let instance = &mut self.instances[place];
+        instance.dead = Some(event.revision.0);
+        let next = event.revision.0.checked_add(1);
+        let waiting = instance
+            .others
+            .iter()
+            .filter(|letter| letter.revision == next && letter.state == LetterState::Waiting);
+        self.wake.extend(waiting.filter_map(|letter| letter.id));
+    }
+
+    /// The item waits for its turn.
+    pub(super) fn wait(&mut self, at: usize, item: &Item<'_>) {
+        if self.kept(at, item) {
+            return;
+        }
+        if let Some(letter) = item.letter()
+            && letter.due_at > self.now
+            && letter.reason == Reason::Gap
+        {
+            // Taken up early, in case its turn had come.
+            self.slots[at].answer = Some(Applied::Waiting(WaitReason::Gap));
+            self.slots[at].kept_before = true;
+            return;
+        }
+        let released = self.slots[at].instance.is_some_and(|place| {
+            let before = item
+                .event()
+                .and_then(|event| event.revision.0.checked_sub(1));
+            self.instances[place].dead.is_some() && self.instances[place].dead == before
+        });
+        let until = match (released, item.letter()) {
+            (true, _) => self.now,
+            (false, None) => self.after(self.context.policy.gap_wait),
+            // Behind a letter that is not done with: whoever is will wake it.
+            (false, Some(_)) => {
+                self.after(self.context.policy.gap_wait.max(Duration::from_secs(1)))
+            }
+        };
+        self.keep_waiting(at, item, Reason::Gap, until);
+    }
+
+    pub(super) fn keep_waiting(
+        &mut self,
+        at: usize,
+        item: &Item<'_>,
+        reason: Reason,
+        until: DateTime<Utc>,
+    ) {
+        let verdict = Verdict {
+            state: LetterState::Waiting,
+            reason,
+            error: None,
+            fingerprint: None,
+            attempts: item.letter().map_or(0, |letter| letter.attempts),
+            next_attempt_at: Some(until),
+        };
+        self.keep(at, item, verdict);
+    }
+
+    fn keep(&mut self, at: usize, item: &Item<'_>, verdict: Verdict) {
+        let letter = OtherLetter {
+            id: item.letter().map(|letter| letter.id),
+            state: verdict.state,
+            reason: verdict.reason,
+            attempts: verdict.attempts,
+            message_id: item.incoming().message_id,
+            signal: item.event().map(|event| event.signal.as_str().to_owned()),
+            revision: item.event().map(|event| event.revision.0),
+        };
+        self.slots[at].answer = Some(verdict.answer());
+        self.slots[at].verdict = Some(verdict);
+        let Some(place) = self.slots[at].instance else {
+            return;
+        };
+        let others = &mut self.instances[place].others;
+        others.retain(|other| other.id.is_none() || other.id != letter.id);
+        if letter.is_open() {
+            others.push(letter);
+        } else if let Some(id) = letter.message_id {
+            self.closed.insert(id, letter);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! A worker's session, on any database.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use cqrs_core::{CqrsId, QueueName, StoreError};
+use uuid::Uuid;
+
+use super::{
+    backend::{Backend, Failed, Work},
+    batch::{self, Context, Mode},
+    item::{Done, Item},
+    observe,
+    plans::Plans,
+};
+use crate::{
+    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
+    ReplicaStatus, WorkerBeat,
+    letter::{Fault, Reason},
+    model::Target,
+    table::kind,
+};
+
+/// The soonest that a letter is looked at again which another session may have in hand.
+const BUSY: Duration = Duration::from_millis(50);
+
+/// One connection of a worker, with what it has learnt about tables.
+pub struct Session<B> {
+    backend: B,
+    plans: Plans,
+}
+
+impl<B> fmt::Debug for Session<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl<B: Backend> Session<B> {
+    pub(crate) fn new(backend: B) -> Self {
+        Self {
+            backend,
+            plans: Plans::default(),
+        }
+    }
+
+    async fn context<'c>(
+        &mut self,
+        models: &'c Models<B::Store>,
+        policy: &'c ApplyPolicy,
+        items: impl Iterator<Item = &Incoming>,
+    ) -> Result<Context<'c, B::Store>, StoreError> {
+        let ids: BTreeSet<&CqrsId> = items
+            .filter_map(|incoming| Some(&incoming.event.as_ref()?.cqrs_id))
+            .collect();
+        let plans = self.plans.of(&mut self.backend, models, ids).await?;
+        Ok(Context {
+            models,
+            policy,
+            plans,
+        })
+    }
+
+    /// Applies one message on its own; if that fails, keeps it with the reason.
+    async fn alone<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
+            Ok(done) => return Ok(done),
+            Err(failed) => failed,
+        };
+        let fault = self.recover(failed).await?;
+        let fault = self.diagnose(models, policy, source, fault).await?;
+        match self
+            .attempt(models, policy, source, Mode::Failed(fault))
+            .await?
+        {
+            Ok(done) => Ok(done),
+            Err(Failed::Store(error)) => Err(error),
+            Err(Failed::Fault { fault, .. }) => Err(StoreError::Backend(fault.error.into())),
+        }
+    }
+
+    async fn attempt<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+        mode: Mode,
+    ) -> Result<Result<Vec<Done<'a>>, Failed>, StoreError> {
+        match source {
+            Source::Delivered(incoming) => {
+                let context = self
+                    .context(models, policy, std::iter::once(incoming))
+                    .await?;
+                let work = self.backend.begin().await?;
+                Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
+            }
+            Source::Letter(id) => {
+                let Some(letter) = self
+                    .backend
+                    .begin()
+                    .await?
+                    .take_one(&policy.queue, id)
+                    .await?
+                else {
+                    return Ok(Ok(Vec::new()));
+                };
+                let incoming = std::iter::once(&letter.incoming);
+                let context = self.context(models, policy, incoming).await?;
+                // Read once more, this time to hold it.
+                let mut work = self.backend.begin().await?;
+                let Some(letter) = work.take_one(&policy.queue, id).await? else {
+                    return Ok(Ok(Vec::new()));
+                };
+                let items = vec![Item::Letter(Box::new(letter))];
+                Ok(batch::run(work, &context, items, mode).await)
+            }
+        }
+    }
+
+    /// Makes the session usable again after a fault.
+    async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
+        match failed {
+            Failed::Store(error) => Err(error),
+            Failed::Fault { fault, lost } => {
+                if lost {
+                    self.backend.reconnect().await?;
+                }
+                self.plans.clear();
+                Ok(fault)
+            }
+        }
+    }
+
+    /// Names the column that a type error is about, which the database does not.
+    async fn diagnose(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'_>,
+        fault: Fault,
+    ) -> Result<Fault, StoreError> {
+        if fault.reason != Reason::Type {
+            return Ok(fault);
+        }
+        let taken;
+        let incoming = match source {
+            Source::Delivered(incoming) => incoming,
+            Source::Letter(id) => {
+                let Some(letter) = self
+                    .backend
+                    .begin()
+                    .await?
+                    .take_one(&policy.queue, id)
+                    .await?
+                else {
+                    return Ok(fault);
+                };
+                taken = letter.incoming;
+                &taken
+            }
+        };
+        let Some(event) = incoming.event.as_deref() else {
+            return Ok(fault);
+        };
+        let context = self
+            .context(models, policy, std::iter::once(incoming))
+            .await?;
+        let is_table = models
+            .get(&event.cqrs_id)
+            .is_some_and(|model| matches!(model.target, Target::Table(_)));
+        let Ok(plan) = context.plans.get(&event.cqrs_id) else {
+            return Ok(fault);
+        };
+        let Ok(row) = plan.row(event) else {
+            return Ok(fault);
+        };
+        if !is_table {
+            return Ok(fault);
+        }
+        for (column, value) in plan.cells(&row) {
+            if !self.backend.takes(plan, column, &value).await? {
+                let column = &plan.columns[column];
+                let error = format!(
+                    "column {:?} of type {} does not take this {}",
+                    column.name,
+                    column.type_name,
+                    kind(value.get())
+                );
+                return Ok(Fault { error, ..fault });
+            }
+        }
+        Ok(fault)
+    }
+}
+
+/// Where a message to apply on its own comes from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Delivered(&'a Incoming),
+    Letter(i64),
+}
+
+impl<B: Backend> ReplicaSession for Session<B> {
+    type Store = B::Store;
+
+    async fn check_models(&mut self, models: &Models<B::Store>) -> Result<(), StoreError> {
+        self.plans.check(&mut self.backend, models).await
+    }
+
+    async fn apply(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        batch: &[Incoming],
+    ) -> Result<Vec<Applied>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let context = self.context(models, policy, batch.iter()).await?;
+        let work = self.backend.begin().await?;
+        let items = batch.iter().map(Item::Delivered).collect();
+        let failed = match batch::run(work, &context, items, Mode::Together).await {
+            Ok(done) => {
+                let mut answers = observe::all(done);
+                // Those of letters that came along are nobody's to acknowledge.
+                answers.truncate(batch.len());
+                return Ok(answers);
+            }
+            Err(failed) => failed,
+        };
+        observe::repeated(&self.recover(failed).await?, batch.len());
+        let mut answers = Vec::with_capacity(batch.len());
+        for incoming in batch {
+            let done = self
+                .alone(models, policy, Source::Delivered(incoming))
+                .await?;
+            answers.extend(observe::all(done));
+        }
+        Ok(answers)
+    }
+
+    async fn apply_due(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        limit: usize,
+    ) -> Result<DueLetters, StoreError> {
+        let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
+        // All models may turn up; their plans are read before the letters are locked.
+        let plans = self
+            .plans
+            .of(&mut self.backend, models, known.iter().collect())
+            .await?;
+        let context = Context {
+            models,
+            policy,
+            plans,
+        };
+        let mut work = self.backend.begin().await?;
+        let letters = work.take_due(&policy.queue, &known, limit).await?;
+        let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
+        let items: Vec<Item<'_>> = letters
+            .into_iter()
+            .map(|letter| Item::Letter(Box::new(letter)))
+            .collect();
+        let outcome = if items.is_empty() {
+            drop(work);
+            Ok(Vec::new())
+        } else {
+            batch::run(work, &context, items, Mode::Together).await
+        };
+        let applied = match outcome {
+            Ok(done) => observe::all(done),
+            Err(failed) => {
+                observe::repeated(&self.recover(failed).await?, ids.len());
+                let mut applied = Vec::with_capacity(ids.len());
+                for id in &ids {
+                    let done = self.alone(models, policy, Source::Letter(*id)).await?;
+                    applied.extend(observe::all(done));
+                }
+                applied
+            }
+        };
+        let next = if ids.len() >= limit {
+            Some(Duration::ZERO)
+        } else {
+            let next = self.backend.next_due(&policy.queue).await?;
+            next.map(|delay| delay.to_std().unwrap_or_default().max(BUSY))
+        };
+        Ok(DueLetters { applied, next })
+    }
+
+    async fn beat(&mut self, beat: &WorkerBeat) -> Result<(), StoreError> {
+        self.backend.beat(beat).await
+    }
+
+    async fn retire(&mut self, worker: Uuid) -> Result<(), StoreError> {
+        self.backend.retire(worker).await
+    }
+
+    async fn prune_tombstones(
+        &mut self,
+        queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        self.backend.prune(queue, older_than, limit).await
+    }
+
+    async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {
+        self.backend.status(queue).await
+    }
+
+    async fn letter_list(
+        &mut self,
+        queue: &QueueName,
+        state: Option<LetterState>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        self.backend.letters(queue, None, state, limit).await
+    }
+
+    async fn letter_show(
+        &mut self,
+        queue: &QueueName,
+        id: i64,
+    ) -> Result<Option<Letter>, StoreError> {
+        Ok(self.backend.letters(queue, Some(id), None, 1).await?.pop())
+    }
+
+    async fn letter_retry(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> Result<u64, StoreError> {
+        self.backend.retry(queue, ids).await
+    }
+
+    async fn letter_discard(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> Result<u64, StoreError> {
+        self.backend.discard(queue, ids).await
+    }
+
+    async fn close(self) {
+        self.backend.close().await;
+    }
+}

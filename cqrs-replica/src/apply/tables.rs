@@ -1,0 +1,117 @@
+//! The items of table models: judged one by one, written set by set.
+
+use std::{collections::HashMap, sync::Arc};
+
+use cqrs_core::{CqrsId, InstanceKey, Signal};
+
+use super::{
+    backend::{Failed, Work},
+    batch::{Batch, Ruling},
+    item::Item,
+};
+use crate::{
+    letter::{Fault, Reason},
+    model::Target,
+    table::{Row, TablePlan, TableWrites},
+};
+
+/// What a batch does to one row: only the last state is written.
+struct Pending<'e> {
+    table: usize,
+    /// The item whose state it is.
+    item: usize,
+    key: &'e InstanceKey,
+    deleted: bool,
+    row: Option<Row<'e>>,
+}
+
+/// Applies the items of table models.
+pub(super) async fn apply<W: Work>(
+    work: &mut W,
+    batch: &mut Batch<'_, W::Store>,
+    items: &[Item<'_>],
+) -> Result<(), Failed> {
+    let mut tables: Vec<Arc<TablePlan>> = Vec::new();
+    let mut table_of: HashMap<&CqrsId, usize> = HashMap::new();
+    let mut rows: Vec<Pending<'_>> = Vec::new();
+    let mut row_of: HashMap<usize, usize> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let Some(model) = batch.model(item) else {
+            continue;
+        };
+        let Target::Table(_) = model.target else {
+            continue;
+        };
+        let (Some(event), Some(place)) = (item.event(), batch.slots[at].instance) else {
+            continue;
+        };
+        let (gap, expired) = match batch.rule(at, item, model) {
+            Ruling::Apply { gap, expired } => (gap, expired),
+            Ruling::Fail(fault) => {
+                batch.fail(at, item, fault);
+                continue;
+            }
+            Ruling::Wait | Ruling::Settled => continue,
+        };
+        let plan = match batch.context.plans.get(&event.cqrs_id) {
+            Ok(plan) => plan,
+            Err(problem) => {
+                batch.fail(at, item, Fault::new(Reason::Schema, problem));
+                continue;
+            }
+        };
+        let row = match event.signal {
+            Signal::Delete => None,
+            Signal::Save | Signal::Sync => match plan.row(event) {
+                Ok(row) => Some(row),
+                Err(fault) => {
+                    batch.fail(at, item, fault);
+                    continue;
+                }
+            },
+        };
+        let table = *table_of.entry(&event.cqrs_id).or_insert_with(|| {
+            tables.push(Arc::clone(plan));
+            tables.len() - 1
+        });
+        batch.applied(at, item, gap, expired);
+        batch.supersedes(at, event);
+        let pending = Pending {
+            table,
+            item: at,
+            key: &event.key,
+            deleted: row.is_none(),
+            row,
+        };
+        if let Some(&earlier) = row_of.get(&place) {
+            batch.overtaken(rows[earlier].item);
+            rows[earlier].overtake(pending);
+        } else {
+            row_of.insert(place, rows.len());
+            rows.push(pending);
+        }
+    }
+    let mut writes: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
+    for pending in rows {
+        let writes = &mut writes[pending.table];
+        if pending.deleted {
+            writes.deletes.push(pending.key);
+        }
+        writes.rows.extend(pending.row);
+    }
+    for (plan, writes) in tables.iter().zip(&writes) {
+        work.write(plan, writes).await?;
+    }
+    Ok(())
+}
+
+impl Pending<'_> {
+    fn overtake(&mut self, later: Self) {
+        self.item = later.item;
+        self.deleted |= later.deleted;
+        self.row = match (later.row, self.row.take()) {
+            (Some(later), Some(earlier)) => Some(later.over(earlier)),
+            (later, _) => later,
+        };
+    }
+}

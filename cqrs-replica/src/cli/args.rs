@@ -1,0 +1,223 @@
+//! The arguments.
+
+use std::{convert::Infallible, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cqrs_core::SecretUrl;
+
+use crate::{LetterState, dead::Which};
+
+/// Applies a master's events to your database.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Every key of cqrs.toml can also be set in the environment (CQRS_REPLICA_QUEUE, \
+                  CQRS_BROKER_URL, …). CQRS_LOG filters the log, as in `info,cqrs_replica=debug`."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) options: Options,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration file [default: cqrs.toml, if there is one].
+    #[arg(long, value_name = "FILE", env = "CQRS_CONFIG", global = true)]
+    pub(super) config: Option<PathBuf>,
+
+    /// The replica's database, instead of replica.database.
+    #[arg(long, value_name = "URL", value_parser = url, global = true)]
+    pub(super) database: Option<SecretUrl>,
+
+    /// The broker, instead of broker.url.
+    #[arg(long, value_name = "URL", value_parser = url, global = true)]
+    pub(super) broker: Option<SecretUrl>,
+
+    /// The exchange, instead of broker.exchange.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(super) exchange: Option<String>,
+
+    /// The queue, instead of replica.queue.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(super) queue: Option<String>,
+
+    /// How log lines look, on stderr.
+    #[arg(
+        long,
+        value_enum,
+        env = "CQRS_LOG_FORMAT",
+        default_value_t,
+        global = true
+    )]
+    pub(super) log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Apply events until told to stop: SIGTERM finishes what is in hand, a second one stops at once.
+    Run,
+    /// Create the tables of the replica side, or bring them up to date.
+    Migrate,
+    /// Show how the replica is doing.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look after messages that could not be applied.
+    #[command(subcommand, alias = "dead-letters")]
+    Dead(DeadCommand),
+}
+
+impl Command {
+    pub(super) const fn needs_broker(&self) -> bool {
+        matches!(self, Self::Run)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadCommand {
+    /// List letters, newest first.
+    List {
+        /// In which state.
+        #[arg(long, value_enum, default_value_t)]
+        state: StateFilter,
+        /// How many at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one letter with its body.
+    Show {
+        /// Its number.
+        id: i64,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make letters due now; a running worker takes them up.
+    Retry(Letters),
+    /// Give letters up. They stay in the table.
+    Discard(Letters),
+}
+
+/// Some letters, or all dead ones.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Letters {
+    /// Their numbers.
+    #[arg(value_name = "ID")]
+    ids: Vec<i64>,
+    /// All dead ones.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Letters {
+    pub(super) fn which(mut self) -> Which {
+        if self.all {
+            return Which::All;
+        }
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        Which::Ids(self.ids)
+    }
+}
+
+/// Which letters to list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum StateFilter {
+    /// Waits for a revision or a model.
+    Waiting,
+    /// Will be tried again.
+    Retrying,
+    /// Needs someone.
+    #[default]
+    Dead,
+    /// A newer state has been applied.
+    Superseded,
+    /// Given up.
+    Discarded,
+    /// Applied in the end.
+    Resolved,
+    /// Whatever the state.
+    All,
+}
+
+impl StateFilter {
+    pub(super) const fn state(self) -> Option<LetterState> {
+        match self {
+            Self::Waiting => Some(LetterState::Waiting),
+            Self::Retrying => Some(LetterState::Retrying),
+            Self::Dead => Some(LetterState::Dead),
+            Self::Superseded => Some(LetterState::Superseded),
+            Self::Discarded => Some(LetterState::Discarded),
+            Self::Resolved => Some(LetterState::Resolved),
+            Self::All => None,
+        }
+    }
+}
+
+/// Not parsed here: the configuration says what is wrong with it, without showing it.
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap asks for")]
+fn url(text: &str) -> Result<SecretUrl, Infallible> {
+    Ok(SecretUrl::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_or_after_the_command() {
+        for line in ["r --queue q status --json", "r status --queue q --json"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.options.queue.as_deref(), Some("q"));
+            assert!(matches!(cli.command, Command::Status { json: true }));
+        }
+    }
+
+    #[test]
+    fn letters_are_named_or_all_of_them_are_meant() {
+        let ids = |line: &str| match parse(line).unwrap().command {
+            Command::Dead(DeadCommand::Retry(which)) => which.which(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ids("r dead retry 5 3 5"), Which::Ids(vec![3, 5]));
+        assert_eq!(ids("r dead-letters retry --all"), Which::All);
+        assert!(parse("r dead retry").is_err());
+        assert!(parse("r dead retry 3 --all").is_err());
+    }
+
+    #[test]
+    fn passwords_do_not_show() {
+        let cli = parse("r run --database postgres://u:hush@h/d --broker amqp://g:hush@h").unwrap();
+        assert!(!format!("{cli:?}").contains("hush"));
+    }
+}

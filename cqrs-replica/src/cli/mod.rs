@@ -1,0 +1,113 @@
+//! The command line of `cqrs-replica`, for binaries of your own too.
+//!
+//! A service with handlers builds its worker and gets the same commands, flags, logging and signals
+//! in one line. The handlers' models join those of `[[replica.model]]` in `cqrs.toml`.
+//!
+//! ```no_run
+//! # use cqrs_core::Event;
+//! # use cqrs_replica::{Failure, Handler, Model, ReplicaStore, cli};
+//! # struct Accounts;
+//! # impl<S: ReplicaStore> Handler<S> for Accounts {
+//! #     async fn apply(&self, _: &mut S::Connection, _: &Event) -> Result<(), Failure> { Ok(()) }
+//! # }
+//! # fn example<PostgresReplica: cli::Database>() -> std::process::ExitCode {
+//! // fn main() -> std::process::ExitCode {
+//! cli::main_with::<PostgresReplica>(|| {
+//!     Ok(vec![Model::handler("account".parse()?, Accounts)])
+//! })
+//! // }
+//! # }
+//! ```
+//!
+//! Exit codes: 0 after a stop that finished everything, or a command that did what it was to do; 1
+//! for an error, in words on stderr; 2 for arguments that make no sense.
+
+mod args;
+mod broker;
+mod database;
+mod dead;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod logging;
+mod output;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+mod run;
+mod settings;
+mod signals;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+pub use database::Database;
+
+use self::args::{Command, Options};
+use crate::{Model, status};
+
+/// The stock program: the models of `cqrs.toml`, and any database this crate was built for.
+#[must_use]
+pub fn main() -> ExitCode {
+    start(database::execute)
+}
+
+/// The same program with handlers, for one kind of database. `models` is called by `run` only.
+#[must_use]
+pub fn main_with<S: Database>(models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>) -> ExitCode {
+    start(async |cli: Cli| cli.execute(models).await)
+}
+
+/// Parses, sets logging and the runtime up, and tells the outcome.
+fn start(execute: impl AsyncFnOnce(Cli) -> anyhow::Result<()>) -> ExitCode {
+    let cli = Cli::parse();
+    let format = cli.options.log_format;
+    let outcome = logging::init(format).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(execute(cli))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::failure(format, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    /// Does what the arguments say. Logging and the runtime are the caller's, signals are ours.
+    ///
+    /// # Errors
+    /// What went wrong, with its causes; secrets are not in it.
+    ///
+    /// # Cancellation
+    /// As for [`Worker::run`](crate::Worker::run): the hard stop.
+    pub async fn execute<S: Database>(
+        self,
+        models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>,
+    ) -> anyhow::Result<()> {
+        let Self { options, command } = self;
+        let config = settings::load(&options, command.needs_broker())?;
+        let replica = config.require_replica()?;
+        let store: S = database::open(replica)?;
+        match command {
+            Command::Run => run::run(store, &config, models()?).await,
+            Command::Migrate => {
+                S::migrate(replica).await?;
+                output::line("the tables are up to date")
+            }
+            Command::Status { json } => {
+                let report = status::status(&store, &replica.queue).await?;
+                output::report(&report, json)
+            }
+            Command::Dead(command) => dead::execute(&store, &replica.queue, command).await,
+        }
+    }
+}

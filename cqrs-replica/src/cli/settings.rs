@@ -1,0 +1,87 @@
+//! From arguments, environment and file to what the library takes.
+
+use std::path::Path;
+
+use cqrs_core::{
+    SecretUrl,
+    config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel, Sources},
+};
+
+use super::{Database, Options};
+use crate::{Model, OnExpired, TableModel, WorkerConfig};
+
+/// Read where no other file is named.
+const USUAL_FILE: &str = "cqrs.toml";
+
+/// The whole configuration: flags over environment over file.
+pub(super) fn load(options: &Options, with_broker: bool) -> Result<Config, ConfigError> {
+    let sources = match &options.config {
+        Some(path) => Sources::read(path)?,
+        None if Path::new(USUAL_FILE).exists() => Sources::read(Path::new(USUAL_FILE))?,
+        None => Sources::default(),
+    };
+    let flags = [
+        (
+            "replica.database",
+            "--database",
+            options.database.as_ref().map(SecretUrl::expose),
+        ),
+        (
+            "broker.url",
+            "--broker",
+            options.broker.as_ref().map(SecretUrl::expose),
+        ),
+        ("broker.exchange", "--exchange", options.exchange.as_deref()),
+        ("replica.queue", "--queue", options.queue.as_deref()),
+    ];
+    let given = flags
+        .into_iter()
+        .filter_map(|(key, name, value)| Some((key, name, value?)));
+    let sources = given.fold(
+        sources.with_env(std::env::vars_os()),
+        |sources, (key, name, value)| sources.with_flag(key, name, value),
+    );
+    let needed: &[Needed] = if with_broker {
+        &[Needed::Broker, Needed::Replica]
+    } else {
+        &[Needed::Replica]
+    };
+    Config::load_for(&sources, needed)
+}
+
+/// The worker's part of `[replica]`.
+pub(super) fn worker(replica: &Replica) -> WorkerConfig {
+    let mut worker = WorkerConfig::new(replica.queue.clone());
+    worker.apply.clock_tolerance = replica.clock_tolerance;
+    worker.apply.gap_wait = replica.gap_wait;
+    worker.apply.unknown_model_ttl = replica.unknown_model_ttl;
+    worker
+        .dead_letter_queue
+        .clone_from(&replica.dead_letter_queue);
+    worker.prefetch = replica.prefetch;
+    worker.lanes = replica.lanes;
+    worker.batch_size = replica.batch_size;
+    worker.batch_wait = replica.batch_wait;
+    worker.tombstone_ttl = replica.tombstone_ttl;
+    worker.drain_timeout = replica.drain_timeout;
+    worker
+}
+
+/// The models of `[[replica.model]]`.
+pub(super) fn tables<S: Database>(replica: &Replica) -> impl Iterator<Item = Model<S>> {
+    replica.models.iter().map(|model| table(replica, model))
+}
+
+fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
+    let mut table = TableModel::new(model.table.to_string(), "").with_key(model.key.clone());
+    if let Some(columns) = &model.columns {
+        table = table.with_columns(columns.clone());
+    }
+    Model::table(model.cqrs_id.clone(), table)
+        .with_retry(replica.retry())
+        .with_on_expired(match model.on_expired.unwrap_or(replica.on_expired) {
+            ExpiredMessage::Apply => OnExpired::Apply,
+            ExpiredMessage::Dead => OnExpired::Park,
+        })
+        .with_sync_downgrade(model.sync_downgrade)
+}

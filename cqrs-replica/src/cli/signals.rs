@@ -1,0 +1,80 @@
+//! Signals: the first asks to finish, the second to stop at once.
+
+use std::{convert::Infallible, io, time::Duration};
+
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::Shutdown;
+
+/// Listens from its creation on.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// # Errors
+    /// The signals cannot be listened to.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Listens to ctrl-c.
+#[cfg(windows)]
+#[derive(Debug)]
+pub(super) struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    /// # Errors
+    /// The signal cannot be listened to.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(tokio::signal::windows::ctrl_c()?))
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let _ = self.0.recv().await;
+        "ctrl-c"
+    }
+}
+
+/// A signal that comes this soon after the first is the same one: `timeout` and some shells send it
+/// to the process and to its group.
+const ECHO: Duration = Duration::from_millis(250);
+
+impl Signals {
+    /// Passes the first two signals on.
+    pub(super) async fn stop(&mut self, shutdown: &Shutdown) -> Infallible {
+        let signal = self.next().await;
+        tracing::info!(signal, "draining; a second signal stops at once");
+        shutdown.drain.cancel();
+        let echo = tokio::time::sleep(ECHO);
+        tokio::pin!(echo);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut echo => break,
+                _ = self.next() => {}
+            }
+        }
+        let signal = self.next().await;
+        tracing::warn!(signal, "stopping at once");
+        shutdown.stop.cancel();
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,24 @@
+//! `SQLite`, from `[replica]`.
+
+use cqrs_core::{StoreError, config::Replica};
+
+use super::Database;
+use crate::sqlite::{self, SqliteConfig, SqliteReplica};
+
+impl Database for SqliteReplica {
+    const SCHEMES: &'static [&'static str] = &["sqlite"];
+
+    fn open(replica: &Replica) -> Self {
+        Self::new(config(replica))
+    }
+
+    async fn migrate(replica: &Replica) -> Result<(), StoreError> {
+        sqlite::migrate(&config(replica)).await
+    }
+}
+
+fn config(replica: &Replica) -> SqliteConfig {
+    let mut config = SqliteConfig::new(replica.database.clone());
+    config.busy_timeout = replica.lock_timeout;
+    config
+}

@@ -1,0 +1,307 @@
+//! A lane: applies its share of the messages, batch by batch, each batch in one transaction.
+//!
+//! All messages of an instance go to the same lane, in the order in which they came. A lane never
+//! gives a message back: it repeats a batch until the database has taken it, in smaller pieces when
+//! it fails again and again (a batch may be too much for the statement timeout), and reports the
+//! messages as finished only then. It knows nothing of acknowledgements.
+//!
+//! Cancellation: a lane may be dropped at any time; what it held was not reported and comes again.
+
+use std::sync::Arc;
+
+use cqrs_core::{Clock, SLOTS, Slot, StoreError, transport::DeliveryTag};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+use tracing::Instrument;
+
+use crate::{
+    Applied, Incoming, Models, ReplicaSession, ReplicaStore, WorkerConfig, WorkerError, letters,
+    supervisor::SupervisedSession, worker::metrics,
+};
+
+/// How many bytes of bodies one transaction takes, unless a single one is larger.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// A message on its way to a lane.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) ticket: Ticket,
+    pub(crate) message: Incoming,
+}
+
+/// Which delivery of which subscriber a message came by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    /// The number of the subscriber: tags of an earlier one are void.
+    pub(crate) epoch: u64,
+    pub(crate) tag: DeliveryTag,
+}
+
+/// The ways to the lanes. Dropping it ends them, once they have finished what they hold.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    senders: Vec<mpsc::UnboundedSender<Job>>,
+}
+
+impl Lanes {
+    /// As many ways as lanes. Unbounded: the receiver takes no more than the prefetch.
+    pub(crate) fn new(count: u16) -> (Self, Vec<mpsc::UnboundedReceiver<Job>>) {
+        let (senders, receivers) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        (Self { senders }, receivers)
+    }
+
+    /// Sends a message on its way. `false`: its lane is gone, and the worker is about to end.
+    pub(crate) fn send(&self, job: Job) -> bool {
+        let lane = lane_of(&job.message, self.senders.len());
+        self.senders
+            .get(lane)
+            .is_some_and(|sender| sender.send(job).is_ok())
+    }
+}
+
+/// The lane of a message: by its instance's slot; what cannot be read belongs to no instance and may
+/// go anywhere.
+fn lane_of(message: &Incoming, lanes: usize) -> usize {
+    let slot = match &message.event {
+        Some(event) => Slot::of(event.cqrs_id.as_str(), &event.key.canonical()).number(),
+        None => u16::try_from(message.body.len() % usize::from(SLOTS)).unwrap_or(0),
+    };
+    usize::from(slot) % lanes.max(1)
+}
+
+pub(crate) struct Lane<S: ReplicaStore> {
+    pub(crate) number: u16,
+    pub(crate) session: SupervisedSession<S>,
+    pub(crate) models: Models<S>,
+    pub(crate) config: Arc<WorkerConfig>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jobs: mpsc::UnboundedReceiver<Job>,
+    /// Where finished messages are reported.
+    pub(crate) finished: mpsc::UnboundedSender<Vec<Ticket>>,
+    /// Wakes the task that looks after letters.
+    pub(crate) letters: Arc<Notify>,
+}
+
+impl<S: ReplicaStore> Lane<S> {
+    /// Works until there is no more to come and all is done.
+    ///
+    /// # Errors
+    /// [`WorkerError::Contract`].
+    pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
+        let mut batch = Batch::default();
+        while self.fill(&mut batch).await {
+            let count = batch.portion(self.session.failures());
+            let began = Instant::now();
+            match self.apply(&batch.messages[..count]).await {
+                Ok(answers) if answers.len() == count => {
+                    self.session.succeeded();
+                    metrics::batch(count, began.elapsed());
+                    self.report(&batch.messages[..count], &answers);
+                    // Nobody listens any more when the worker is about to end.
+                    let _ = self.finished.send(batch.take(count));
+                }
+                Ok(answers) => {
+                    return Err(WorkerError::Contract {
+                        messages: count,
+                        answers: answers.len(),
+                    });
+                }
+                Err(error) => self.session.failed(error).await,
+            }
+        }
+        self.session.close().await;
+        Ok(())
+    }
+
+    /// Adds what has come; without anything in hand it waits. `false`: no more will come.
+    async fn fill(&mut self, batch: &mut Batch) -> bool {
+        let room = usize::from(self.config.batch_size);
+        batch.drain(&mut self.jobs, room);
+        if !batch.messages.is_empty() {
+            // What was there at once: the lane is busy, and the next batch gathers meanwhile.
+            return true;
+        }
+        let Some(first) = self.jobs.recv().await else {
+            return false;
+        };
+        batch.add(first);
+        let full = async {
+            while batch.has_room(room) {
+                match self.jobs.recv().await {
+                    Some(job) => batch.add(job),
+                    None => break,
+                }
+            }
+        };
+        // Out of time or full: both will do, and recv loses nothing.
+        let _ = tokio::time::timeout(self.config.batch_wait, full).await;
+        true
+    }
+
+    async fn apply(&mut self, messages: &[Incoming]) -> Result<Vec<Applied>, StoreError> {
+        let session = self.session.get().await;
+        let span = tracing::info_span!("batch", lane = self.number, messages = messages.len());
+        session
+            .apply(&self.models, &self.config.apply, messages)
+            .instrument(span)
+            .await
+    }
+
+    fn report(&self, messages: &[Incoming], answers: &[Applied]) {
+        let now = self.clock.now();
+        let mut wake = false;
+        for (message, answer) in messages.iter().zip(answers) {
+            wake |= match answer {
+                Applied::Waiting(_) | Applied::Retrying { .. } => true,
+                Applied::Applied { .. } => {
+                    let event = message.event.as_deref();
+                    if let Some(lag) = event.and_then(|event| (now - event.updated).to_std().ok()) {
+                        metrics::lag(lag);
+                    }
+                    event.is_some_and(|event| letters::may_wait(&self.models, &event.cqrs_id))
+                }
+                Applied::Skipped(_) | Applied::Dead { .. } => false,
+            };
+        }
+        if wake {
+            self.letters.notify_one();
+        }
+    }
+}
+
+/// What a lane holds, in the order in which it came.
+#[derive(Debug, Default)]
+struct Batch {
+    messages: Vec<Incoming>,
+    tickets: Vec<Ticket>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn has_room(&self, room: usize) -> bool {
+        self.messages.len() < room && self.bytes < MAX_BATCH_BYTES
+    }
+
+    fn add(&mut self, job: Job) {
+        self.bytes += job.message.body.len();
+        self.messages.push(job.message);
+        self.tickets.push(job.ticket);
+    }
+
+    fn drain(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>, room: usize) {
+        while self.has_room(room)
+            && let Ok(job) = jobs.try_recv()
+        {
+            self.add(job);
+        }
+    }
+
+    /// How many messages to apply at once after this many failures in a row: all; from the second
+    /// failure on half as many each time.
+    fn portion(&self, failures: u32) -> usize {
+        let halvings = failures.saturating_sub(1).min(usize::BITS - 1);
+        (self.messages.len() >> halvings).max(1)
+    }
+
+    /// Removes the first messages and answers with their tickets.
+    fn take(&mut self, count: usize) -> Vec<Ticket> {
+        self.bytes -= self
+            .messages
+            .drain(..count)
+            .map(|message| message.body.len())
+            .sum::<usize>();
+        self.tickets.drain(..count).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use cqrs_core::transport::{Delivery, Headers};
+
+    use super::*;
+
+    fn job(body: impl Into<Bytes>) -> Job {
+        let tag = DeliveryTag(1);
+        let message = Incoming::new(Delivery {
+            tag,
+            message_id: None,
+            routing_key: "account".to_owned(),
+            body: body.into(),
+            headers: Headers::default(),
+            redelivered: false,
+        });
+        Job {
+            ticket: Ticket { epoch: 1, tag },
+            message,
+        }
+    }
+
+    fn event(key: i64, revision: i64) -> Job {
+        job(format!(
+            r#"{{"signal_type":"SAVE","cqrs_id":"account","instance_pk":{key},
+                "instance_data":{{"cqrs_revision":{revision},
+                "cqrs_updated":"2026-11-21 10:00:00.000000+00:00"}}}}"#
+        ))
+    }
+
+    #[test]
+    fn all_messages_of_an_instance_share_a_lane_and_instances_spread() {
+        let mut used = [0; 4];
+        for key in 0..200 {
+            let lane = lane_of(&event(key, 0).message, 4);
+            assert!((1..5).all(|revision| lane_of(&event(key, revision).message, 4) == lane));
+            used[lane] += 1;
+        }
+        assert!(used.iter().all(|count| *count > 20), "{used:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_lane_too() {
+        let message = job("not json").message;
+        assert!(message.event.is_none());
+        assert!((1..70).all(|lanes| lane_of(&message, lanes) < lanes));
+    }
+
+    #[test]
+    fn messages_reach_their_lane_in_order() {
+        let (lanes, mut receivers) = Lanes::new(3);
+        (0..50).for_each(|revision| assert!(lanes.send(event(7, revision))));
+        let lane = lane_of(&event(7, 0).message, 3);
+        for revision in 0..50 {
+            let job = receivers[lane].try_recv().unwrap();
+            assert_eq!(job.message.event.unwrap().revision.0, revision);
+        }
+        assert!(
+            receivers
+                .iter_mut()
+                .all(|receiver| receiver.try_recv().is_err())
+        );
+    }
+
+    #[test]
+    fn a_batch_that_fails_again_and_again_is_tried_in_smaller_pieces() {
+        let mut batch = Batch::default();
+        (0..200).for_each(|key| batch.add(event(key, 0)));
+        let portions = [0, 1, 2, 3, 9, 1_000].map(|failures| batch.portion(failures));
+        assert_eq!(portions, [200, 200, 100, 50, 1, 1]);
+        assert_eq!(batch.take(50).len(), 50);
+        assert_eq!(batch.messages.len(), 150);
+        assert_eq!(
+            batch.bytes,
+            batch.messages.iter().map(|m| m.body.len()).sum::<usize>()
+        );
+    }
+
+    #[test]
+    fn a_batch_is_full_by_count_or_by_bytes() {
+        let mut batch = Batch::default();
+        batch.add(job(vec![b' '; MAX_BATCH_BYTES]));
+        assert!(!batch.has_room(10));
+        let mut batch = Batch::default();
+        (0..10).for_each(|key| batch.add(event(key, 0)));
+        assert!(!batch.has_room(10) && batch.has_room(11));
+    }
+}

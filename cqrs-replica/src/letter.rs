@@ -1,0 +1,264 @@
+//! Letters: messages that could not be applied yet, or at all.
+
+use std::{error::Error, fmt::Write as _, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{Applied, Incoming, LetterState, WaitReason};
+
+/// The class of a letter's reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Unreadable,
+    MissingColumn,
+    Type,
+    Constraint,
+    Expired,
+    Handler,
+    Parked,
+    Panic,
+    Gap,
+    UnknownModel,
+    Schema,
+    Database,
+}
+
+impl Reason {
+    const ALL: [Self; 12] = [
+        Self::Unreadable,
+        Self::MissingColumn,
+        Self::Type,
+        Self::Constraint,
+        Self::Expired,
+        Self::Handler,
+        Self::Parked,
+        Self::Panic,
+        Self::Gap,
+        Self::UnknownModel,
+        Self::Schema,
+        Self::Database,
+    ];
+
+    /// The word used in tables, metrics and logs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::MissingColumn => "missing_column",
+            Self::Type => "type",
+            Self::Constraint => "constraint",
+            Self::Expired => "expired",
+            Self::Handler => "handler",
+            Self::Parked => "parked",
+            Self::Panic => "panic",
+            Self::Gap => "gap",
+            Self::UnknownModel => "unknown_model",
+            Self::Schema => "schema",
+            Self::Database => "database",
+        }
+    }
+
+    /// The class of a stored word; one that a newer program wrote counts as the database's.
+    pub(crate) fn parse(word: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .unwrap_or(Self::Database)
+    }
+}
+
+/// Why a message was not applied, and what comes next.
+#[derive(Debug)]
+pub struct Fault {
+    pub(crate) reason: Reason,
+    /// The reason in words, with its causes.
+    pub(crate) error: String,
+    pub(crate) then: Then,
+}
+
+/// What comes after a fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    /// Another attempt after the model's backoff.
+    Backoff,
+    /// Another attempt after this long.
+    After(Duration),
+    /// Nothing.
+    Dead,
+}
+
+impl Fault {
+    pub(crate) fn new(reason: Reason, error: impl Into<String>) -> Self {
+        Self {
+            reason,
+            error: error.into(),
+            then: Then::Backoff,
+        }
+    }
+
+    pub(crate) fn dead(reason: Reason, error: impl Into<String>) -> Self {
+        Self {
+            reason,
+            error: error.into(),
+            then: Then::Dead,
+        }
+    }
+}
+
+/// A letter to be written: what was decided about a message, which is kept beside it.
+#[derive(Debug)]
+pub struct Verdict {
+    pub(crate) state: LetterState,
+    pub(crate) reason: Reason,
+    pub(crate) error: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) next_attempt_at: Option<DateTime<Utc>>,
+}
+
+impl Verdict {
+    /// What a message answers that is kept like this.
+    pub(crate) const fn answer(&self) -> Applied {
+        answer(self.state, self.reason, self.attempts)
+    }
+}
+
+/// A message to keep, with what could be read of it.
+#[derive(Debug)]
+pub struct NewLetter<'m> {
+    pub(crate) incoming: &'m Incoming,
+    pub(crate) verdict: &'m Verdict,
+    pub(crate) cqrs_id: Option<String>,
+    pub(crate) instance_pk: Option<String>,
+    pub(crate) signal: Option<&'static str>,
+    pub(crate) revision: Option<i64>,
+}
+
+/// A letter taken up to be applied.
+#[derive(Debug)]
+pub struct TakenLetter {
+    pub(crate) id: i64,
+    pub(crate) state: LetterState,
+    pub(crate) reason: Reason,
+    pub(crate) attempts: u32,
+    /// When the message came.
+    pub(crate) created_at: DateTime<Utc>,
+    /// When it is looked at again.
+    pub(crate) due_at: DateTime<Utc>,
+    pub(crate) incoming: Incoming,
+}
+
+/// What is known of another letter of an instance.
+#[derive(Debug, Clone)]
+pub struct OtherLetter {
+    /// `None`: to be written by this transaction.
+    pub(crate) id: Option<i64>,
+    pub(crate) state: LetterState,
+    pub(crate) reason: Reason,
+    pub(crate) attempts: u32,
+    pub(crate) message_id: Option<Uuid>,
+    pub(crate) signal: Option<String>,
+    pub(crate) revision: Option<i64>,
+}
+
+impl OtherLetter {
+    /// What the message answers that it keeps.
+    pub(crate) const fn answer(&self) -> Applied {
+        answer(self.state, self.reason, self.attempts)
+    }
+
+    /// Whether something is still to happen to it.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, LetterState::Waiting | LetterState::Retrying)
+    }
+}
+
+const fn answer(state: LetterState, reason: Reason, attempts: u32) -> Applied {
+    match (state, reason) {
+        (LetterState::Waiting, Reason::UnknownModel) => Applied::Waiting(WaitReason::UnknownModel),
+        (LetterState::Waiting, _) => Applied::Waiting(WaitReason::Gap),
+        (LetterState::Retrying, _) => Applied::Retrying {
+            attempts,
+            reason: reason.as_str(),
+        },
+        _ => Applied::Dead {
+            reason: reason.as_str(),
+        },
+    }
+}
+
+/// Equal for letters that failed in the same way: numbers in the error do not count.
+pub(crate) fn fingerprint(reason: Reason, cqrs_id: Option<&str>, error: &str) -> String {
+    let mut normal = String::with_capacity(error.len());
+    for c in error.chars() {
+        if !c.is_ascii_digit() {
+            normal.push(c);
+        } else if !normal.ends_with('#') {
+            normal.push('#');
+        }
+    }
+    let mut hash = Sha256::new();
+    for part in [reason.as_str(), cqrs_id.unwrap_or_default(), &normal] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize()
+        .iter()
+        .take(8)
+        .fold(String::with_capacity(16), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// An error and its causes in one line.
+pub(crate) fn in_words(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Many errors repeat their source in their own words.
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    storable(&text)
+}
+
+/// Text as every database stores it: without NUL characters, and no longer than useful.
+pub(crate) fn storable(text: &str) -> String {
+    text.chars()
+        .take(4000)
+        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_ignores_numbers_and_nothing_else() {
+        let of = |error| fingerprint(Reason::Type, Some("account"), error);
+        assert_eq!(of("row 17 is bad"), of("row 4 is bad"));
+        assert_ne!(of("row 17 is bad"), of("row 17 is worse"));
+        assert_ne!(of("x"), fingerprint(Reason::Type, Some("order"), "x"));
+        assert_eq!(of("x").len(), 16);
+    }
+
+    #[test]
+    fn every_reason_reads_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), reason);
+        }
+    }
+
+    #[test]
+    fn stored_text_has_no_nul() {
+        assert_eq!(storable("a\0b"), "a\u{fffd}b");
+    }
+}

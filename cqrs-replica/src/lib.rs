@@ -1,0 +1,47 @@
+//! The replica side: applies a master's events to your database, once each and in order.
+
+mod acks;
+mod apply;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod config;
+pub mod dead;
+mod error;
+mod failure;
+mod handler;
+mod heartbeat;
+mod lane;
+mod letter;
+mod letters;
+mod migrate;
+mod migrations;
+mod model;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod plain;
+mod rules;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod status;
+mod store;
+mod supervisor;
+mod table;
+mod worker;
+mod worker_id;
+
+#[doc = include_str!("docs/metrics.md")]
+pub mod metrics {}
+
+pub use config::{InvalidConfig, WorkerConfig};
+pub use error::WorkerError;
+pub use failure::Failure;
+pub use handler::Handler;
+pub use migrate::migrate;
+pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
+pub use cqrs_core::Shutdown;
+pub use store::{
+    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
+    ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
+};
+pub use worker::Worker;
+pub use worker_id::new_worker_id;

@@ -1,0 +1,30 @@
+//! The replica's own tables, as numbered migrations.
+
+use cqrs_core::database::{Migration, MigrationSet};
+
+const TABLE: &str = "cqrs_replica_migrations";
+const COMMAND: &str = "cqrs-replica migrate";
+
+/// For `PostgreSQL`.
+#[cfg(feature = "postgres")]
+pub(crate) const POSTGRES: MigrationSet = MigrationSet {
+    table: TABLE,
+    command: COMMAND,
+    migrations: &[Migration {
+        number: 1,
+        name: "replica",
+        sql: include_str!("../migrations/postgres/replica/0001_replica.sql"),
+    }],
+};
+
+/// For `SQLite`.
+#[cfg(feature = "sqlite")]
+pub(crate) const SQLITE: MigrationSet = MigrationSet {
+    table: TABLE,
+    command: COMMAND,
+    migrations: &[Migration {
+        number: 1,
+        name: "replica",
+        sql: include_str!("../migrations/sqlite/replica/0001_replica.sql"),
+    }],
+};

@@ -1,0 +1,225 @@
+//! The models that a worker knows.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use cqrs_core::{CqrsId, RetryPolicy};
+
+use crate::{Handler, ReplicaStore, handler::DynHandler};
+
+/// The models of one worker, by `cqrs_id`. Cheap to clone.
+pub struct Models<S: ReplicaStore> {
+    by_id: Arc<HashMap<CqrsId, Model<S>>>,
+}
+
+impl<S: ReplicaStore> Models<S> {
+    /// A registry of these models.
+    ///
+    /// # Errors
+    /// Two models have the same `cqrs_id`.
+    pub fn new(models: impl IntoIterator<Item = Model<S>>) -> Result<Self, DuplicateModel> {
+        let mut by_id = HashMap::new();
+        for model in models {
+            let cqrs_id = model.cqrs_id.clone();
+            if by_id.insert(cqrs_id.clone(), model).is_some() {
+                return Err(DuplicateModel(cqrs_id));
+            }
+        }
+        Ok(Self {
+            by_id: Arc::new(by_id),
+        })
+    }
+
+    /// The model of this name.
+    #[must_use]
+    pub fn get(&self, cqrs_id: &CqrsId) -> Option<&Model<S>> {
+        self.by_id.get(cqrs_id)
+    }
+
+    /// All models, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Model<S>> {
+        self.by_id.values()
+    }
+}
+
+impl<S: ReplicaStore> Clone for Models<S> {
+    fn clone(&self) -> Self {
+        Self {
+            by_id: Arc::clone(&self.by_id),
+        }
+    }
+}
+
+impl<S: ReplicaStore> fmt::Debug for Models<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_id.keys()).finish()
+    }
+}
+
+/// Two models of one worker have the same `cqrs_id`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("two models are registered for cqrs_id {0}")]
+pub struct DuplicateModel(CqrsId);
+
+/// How the events of one `cqrs_id` are applied.
+pub struct Model<S: ReplicaStore> {
+    /// Whose events.
+    pub cqrs_id: CqrsId,
+    /// Into what.
+    pub(crate) target: Target<S>,
+    /// How often and how fast a failed event is tried again.
+    pub retry: RetryPolicy,
+    /// What to do with an event past its time to live.
+    pub on_expired: OnExpired,
+    /// Whether a sync may put an older state over a newer one.
+    pub sync_downgrade: bool,
+}
+
+/// Into what events are applied.
+pub(crate) enum Target<S: ReplicaStore> {
+    /// A table, by its mapping.
+    Table(TableModel),
+    /// The user's code.
+    Handler {
+        handler: Arc<dyn DynHandler<S>>,
+        /// Whether it sees every revision, in order.
+        in_step: bool,
+    },
+}
+
+impl<S: ReplicaStore> Model<S> {
+    /// Keeps a table equal to the master's state. An expired event that is newer than the table's
+    /// state is applied all the same.
+    #[must_use]
+    pub fn table(cqrs_id: CqrsId, table: TableModel) -> Self {
+        Self::new(cqrs_id, Target::Table(table), OnExpired::Apply)
+    }
+
+    /// Gives the events to a handler, every revision in order. An expired event is a dead letter.
+    pub fn handler(cqrs_id: CqrsId, handler: impl Handler<S>) -> Self {
+        let target = Target::Handler {
+            handler: Arc::new(handler),
+            in_step: true,
+        };
+        Self::new(cqrs_id, target, OnExpired::Park)
+    }
+
+    /// Lets a handler skip what a newer revision has overtaken, instead of waiting for the gap to
+    /// close. Nothing changes for a table, which always takes the latest state.
+    #[must_use]
+    pub fn latest(mut self) -> Self {
+        if let Target::Handler { in_step, .. } = &mut self.target {
+            *in_step = false;
+        }
+        self
+    }
+
+    /// Sets [`Model::retry`].
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets [`Model::on_expired`].
+    #[must_use]
+    pub const fn with_on_expired(mut self, on_expired: OnExpired) -> Self {
+        self.on_expired = on_expired;
+        self
+    }
+
+    /// Sets [`Model::sync_downgrade`].
+    #[must_use]
+    pub const fn with_sync_downgrade(mut self, sync_downgrade: bool) -> Self {
+        self.sync_downgrade = sync_downgrade;
+        self
+    }
+
+    fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
+        // 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
+        let retry = RetryPolicy {
+            initial: std::time::Duration::from_secs(2),
+            max_attempts: Some(31),
+            ..RetryPolicy::default()
+        };
+        Self {
+            cqrs_id,
+            target,
+            retry,
+            on_expired,
+            sync_downgrade: false,
+        }
+    }
+}
+
+impl<S: ReplicaStore> fmt::Debug for Model<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target: &dyn fmt::Debug = match &self.target {
+            Target::Table(table) => table,
+            Target::Handler { in_step: true, .. } => &"handler, in step",
+            Target::Handler { in_step: false, .. } => &"handler, latest",
+        };
+        f.debug_struct("Model")
+            .field("cqrs_id", &self.cqrs_id)
+            .field("target", target)
+            .field("retry", &self.retry)
+            .field("on_expired", &self.on_expired)
+            .field("sync_downgrade", &self.sync_downgrade)
+            .finish()
+    }
+}
+
+/// What to do with an event past its time to live, on the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpired {
+    /// Apply it if it is newer than what is known; counted.
+    Apply,
+    /// Make it a dead letter.
+    Park,
+}
+
+/// A table that is kept equal to a model's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableModel {
+    /// Its name, with its schema before a dot if need be; quoted before use.
+    pub table: String,
+    /// The columns of its key, in the order of the model's key. They must have a unique index.
+    pub key: Vec<String>,
+    /// Which member of `instance_data` goes into which column. `None`: into the column of the same
+    /// name, and members without a column are ignored.
+    pub columns: Option<Vec<(String, String)>>,
+}
+
+impl TableModel {
+    /// A table whose columns have the master's names.
+    pub fn new(table: impl Into<String>, key: impl Into<String>) -> Self {
+        Self {
+            table: table.into(),
+            key: vec![key.into()],
+            columns: None,
+        }
+    }
+
+    /// Sets the key's columns.
+    #[must_use]
+    pub fn with_key<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        self.key = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Maps members of `instance_data` to columns; members not named are left out. The key's
+    /// columns need no mapping where they have the master's names or the key is a single column.
+    #[must_use]
+    pub fn with_columns<M: Into<String>, C: Into<String>>(
+        mut self,
+        columns: impl IntoIterator<Item = (M, C)>,
+    ) -> Self {
+        self.columns = Some(
+            columns
+                .into_iter()
+                .map(|(m, c)| (m.into(), c.into()))
+                .collect(),
+        );
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! Workers, counts, pruning.
+
+use std::time::Duration;
+
+use cqrs_core::{QueueName, StoreError, database::postgres::classify};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{error::run, sql};
+use crate::{ReplicaStatus, WorkerBeat, WorkerRow};
+
+pub(super) async fn beat(
+    connection: &mut PgConnection,
+    limit: Duration,
+    beat: &WorkerBeat,
+) -> Result<(), StoreError> {
+    let write = sqlx::query(sql::BEAT)
+        .bind(beat.worker)
+        .bind(beat.queue.as_str())
+        .bind(beat.oldest_unacked.map(micros))
+        .bind(beat.needs_reconcile);
+    run(limit, write.execute(&mut *connection)).await?;
+    run(limit, sqlx::query(sql::FORGET_WORKERS).execute(connection)).await?;
+    Ok(())
+}
+
+pub(super) async fn retire(
+    connection: &mut PgConnection,
+    limit: Duration,
+    worker: Uuid,
+) -> Result<(), StoreError> {
+    run(
+        limit,
+        sqlx::query(sql::RETIRE).bind(worker).execute(connection),
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn prune(
+    connection: &mut PgConnection,
+    limit: Duration,
+    queue: &QueueName,
+    older_than: Duration,
+    rows: usize,
+) -> Result<u64, StoreError> {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let prune = |sql| {
+        sqlx::query(sql)
+            .bind(queue.as_str())
+            .bind(micros(older_than))
+            .bind(rows)
+    };
+    run(limit, prune(sql::PRUNE_LETTERS).execute(&mut *connection)).await?;
+    let pruned = run(limit, prune(sql::PRUNE_TOMBSTONES).execute(connection)).await?;
+    Ok(pruned.rows_affected())
+}
+
+pub(super) async fn status(
+    connection: &mut PgConnection,
+    limit: Duration,
+    queue: &QueueName,
+) -> Result<ReplicaStatus, StoreError> {
+    let states = sqlx::query_as(sql::COUNT_STATES).bind(queue.as_str());
+    let (live, tombstones): (i64, i64) = run(limit, states.fetch_one(&mut *connection)).await?;
+    let letters = sqlx::query_as(sql::COUNT_LETTERS).bind(queue.as_str());
+    let letters: Vec<(String, i64)> = run(limit, letters.fetch_all(&mut *connection)).await?;
+    let workers = sqlx::query(sql::WORKERS).bind(queue.as_str());
+    let workers = run(limit, workers.fetch_all(connection)).await?;
+    let count = |word: &str| {
+        letters
+            .iter()
+            .find(|(state, _)| state == word)
+            .map_or(0, |(_, count)| unsigned(*count))
+    };
+    let mut status = ReplicaStatus {
+        live: unsigned(live),
+        tombstones: unsigned(tombstones),
+        waiting: count("waiting"),
+        retrying: count("retrying"),
+        dead: count("dead"),
+        ..ReplicaStatus::default()
+    };
+    for row in workers {
+        let (worker, needs_reconcile) = worker_row(&row).map_err(classify)?;
+        status.needs_reconcile |= needs_reconcile;
+        status.workers.push(worker);
+    }
+    Ok(status)
+}
+
+fn worker_row(row: &PgRow) -> Result<(WorkerRow, bool), sqlx::Error> {
+    let seen: i64 = row.try_get(2)?;
+    let oldest_unacked: Option<i64> = row.try_get(3)?;
+    let found = WorkerRow {
+        worker: row.try_get(0)?,
+        started_at: row.try_get(1)?,
+        seen: Duration::from_micros(unsigned(seen)),
+        oldest_unacked: oldest_unacked.map(|micros| Duration::from_micros(unsigned(micros))),
+    };
+    Ok((found, row.try_get(4)?))
+}
+
+fn micros(duration: Duration) -> i64 {
+    // A thousand years are enough for everyone.
+    i64::try_from(duration.as_micros())
+        .unwrap_or(i64::MAX)
+        .min(31_557_600_000_000_000)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,122 @@
+//! A worker's connection.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use cqrs_core::{
+    QueueName, StoreError,
+    database::postgres::{PostgresConfig, connect},
+};
+use serde_json::value::RawValue;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::{PostgresReplica, bookkeeping, catalog, error::run, letters, work::PostgresWork};
+use crate::{
+    Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
+    apply::Backend,
+    table::{Description, TablePlan},
+};
+
+/// How much longer than the server we wait for it to end a statement.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A connection with its limits.
+#[derive(Debug)]
+pub struct PostgresConnection {
+    connection: PgConnection,
+    config: Arc<PostgresConfig>,
+    limit: Duration,
+}
+
+impl PostgresConnection {
+    pub(super) fn new(connection: PgConnection, config: Arc<PostgresConfig>) -> Self {
+        let limit = config.statement_timeout + GRACE;
+        Self {
+            connection,
+            config,
+            limit,
+        }
+    }
+}
+
+impl Backend for PostgresConnection {
+    type Store = PostgresReplica;
+    type Work<'w> = PostgresWork<'w>;
+
+    async fn begin(&mut self) -> Result<PostgresWork<'_>, StoreError> {
+        // Each statement must see what was committed while it waited for a lock.
+        let begin = self
+            .connection
+            .begin_with("begin isolation level read committed");
+        let transaction = run(self.limit, begin).await?;
+        let idle_limit = self.config.idle_in_transaction_timeout;
+        Ok(PostgresWork::new(transaction, self.limit, idle_limit))
+    }
+
+    async fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.connection = connect(&self.config).await?;
+        Ok(())
+    }
+
+    async fn describe(&mut self, table: &TableModel) -> Result<Option<Description>, StoreError> {
+        catalog::describe(&mut self.connection, self.limit, table).await
+    }
+
+    async fn takes(
+        &mut self,
+        plan: &TablePlan,
+        column: usize,
+        value: &RawValue,
+    ) -> Result<bool, StoreError> {
+        catalog::takes(&mut self.connection, self.limit, plan, column, value).await
+    }
+
+    async fn next_due(&mut self, queue: &QueueName) -> Result<Option<TimeDelta>, StoreError> {
+        letters::next_due(&mut self.connection, self.limit, queue).await
+    }
+
+    async fn beat(&mut self, beat: &WorkerBeat) -> Result<(), StoreError> {
+        bookkeeping::beat(&mut self.connection, self.limit, beat).await
+    }
+
+    async fn retire(&mut self, worker: Uuid) -> Result<(), StoreError> {
+        bookkeeping::retire(&mut self.connection, self.limit, worker).await
+    }
+
+    async fn prune(
+        &mut self,
+        queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        bookkeeping::prune(&mut self.connection, self.limit, queue, older_than, limit).await
+    }
+
+    async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {
+        bookkeeping::status(&mut self.connection, self.limit, queue).await
+    }
+
+    async fn letters(
+        &mut self,
+        queue: &QueueName,
+        id: Option<i64>,
+        state: Option<LetterState>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        letters::list(&mut self.connection, self.limit, queue, id, state, limit).await
+    }
+
+    async fn retry(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
+        letters::retry(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
+        letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn close(self) {
+        // Nothing is left to lose: what was committed is, the rest is rolled back.
+        let _ = run(GRACE, self.connection.close()).await;
+    }
+}

@@ -1,0 +1,4 @@
+-- cqrs-replica: count_letters
+select state, count(*) from cqrs_dead_letter
+where queue = $1 and state = any(array['waiting', 'retrying', 'dead'])
+group by state

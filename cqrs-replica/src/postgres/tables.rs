@@ -1,0 +1,124 @@
+//! Writing to the user's tables, a set of rows at a time.
+
+use std::{fmt::Write as _, time::Duration};
+
+use sqlx::PgConnection;
+
+use super::error::try_run;
+use crate::{
+    apply::Failed,
+    table::{Row, TablePlan, TableWrites, checked, key_parts, quoted},
+};
+
+/// How much JSON text is sent at a time.
+const CHUNK: usize = 4 * 1024 * 1024;
+
+/// Deletes, then upserts. The rows travel as JSON, so that a column's type is the table's own and a
+/// number keeps its digits.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    limit: Duration,
+    plan: &TablePlan,
+    writes: &TableWrites<'_>,
+) -> Result<(), Failed> {
+    if !writes.deletes.is_empty() {
+        let sql = plan.statement(&[], |plan, _| delete(plan));
+        let names = names(plan, &plan.key);
+        let rows = writes.deletes.iter().map(|&key| Row {
+            key,
+            values: Vec::new(),
+        });
+        for json in texts(&names, rows) {
+            let delete = sqlx::query(checked(&sql)).bind(json);
+            try_run(limit, delete.execute(&mut *connection)).await?;
+        }
+    }
+    for (columns, rows) in plan.by_columns(&writes.rows) {
+        let sql = plan.statement(&columns, upsert);
+        let names = names(plan, &columns);
+        for json in texts(&names, rows.into_iter().cloned()) {
+            let upsert = sqlx::query(checked(&sql)).bind(json);
+            try_run(limit, upsert.execute(&mut *connection)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn delete(plan: &TablePlan) -> String {
+    let on: Vec<String> = plan
+        .key
+        .iter()
+        .map(|&column| {
+            let name = quoted(&plan.columns[column].name);
+            format!("t.{name} = r.{name}")
+        })
+        .collect();
+    format!(
+        "-- cqrs-replica: delete\ndelete from {table} as t\n\
+         using json_populate_recordset(null::{table}, $1::text::json) as r\nwhere {}",
+        on.join(" and "),
+        table = plan.table,
+    )
+}
+
+fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
+    format!(
+        "-- cqrs-replica: upsert\ninsert into {table} as t ({})\n\
+         overriding system value\nselect {}\n\
+         from json_populate_recordset(null::{table}, $1::text::json) as r\n{}",
+        plan.list(columns, ""),
+        plan.list(columns, "r."),
+        plan.on_conflict(columns),
+        table = plan.table,
+    )
+}
+
+/// Makes a column's value of JSON and drops it.
+pub(super) fn probe(plan: &TablePlan, column: usize) -> String {
+    format!(
+        "-- cqrs-replica: probe\nselect r.{} from json_populate_recordset(null::{}, $1::text::json) as r",
+        quoted(&plan.columns[column].name),
+        plan.table,
+    )
+}
+
+/// A column's name as a JSON string.
+pub(super) fn json_name(name: &str) -> String {
+    serde_json::to_string(name).expect("a string always serialises")
+}
+
+fn names(plan: &TablePlan, columns: &[usize]) -> Vec<String> {
+    columns
+        .iter()
+        .map(|&column| json_name(&plan.columns[column].name))
+        .collect()
+}
+
+/// Rows of the same columns as JSON arrays of a reasonable length.
+fn texts<'e>(names: &[String], rows: impl Iterator<Item = Row<'e>>) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut text = String::new();
+    for row in rows {
+        if text.len() > CHUNK {
+            text.push(']');
+            texts.push(std::mem::take(&mut text));
+        }
+        text.push(if text.is_empty() { '[' } else { ',' });
+        let key = key_parts(row.key);
+        let values = key
+            .iter()
+            .map(String::as_str)
+            .chain(row.values.iter().map(|(_, value)| value.get()));
+        for (place, (name, value)) in names.iter().zip(values).enumerate() {
+            let before = if place == 0 { '{' } else { ',' };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{before}{name}:{value}");
+        }
+        text.push('}');
+    }
+    if !text.is_empty() {
+        text.push(']');
+        texts.push(text);
+    }
+    texts
+}

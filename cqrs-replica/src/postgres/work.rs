@@ -1,0 +1,335 @@
+//! An open transaction.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::postgres::classify};
+use sqlx::{Connection, Postgres, Row, Transaction, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    PostgresReplica,
+    error::{has_no_transaction, is_aborted, lost_a_race, run, try_run},
+    letters, sql, tables,
+};
+use crate::{
+    Failure, LetterState,
+    apply::{Failed, InstanceId, Locked, Span, Work},
+    handler::{Called, DynHandler, call},
+    letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict},
+    rules::Known,
+    table::{TablePlan, TableWrites},
+};
+
+/// A transaction with its limits.
+#[derive(Debug)]
+pub struct PostgresWork<'c> {
+    tx: Transaction<'c, Postgres>,
+    limit: Duration,
+    idle_limit: Duration,
+}
+
+impl<'c> PostgresWork<'c> {
+    pub(super) const fn new(
+        tx: Transaction<'c, Postgres>,
+        limit: Duration,
+        idle_limit: Duration,
+    ) -> Self {
+        Self {
+            tx,
+            limit,
+            idle_limit,
+        }
+    }
+
+    /// Goes on after a handler that failed: what it wrote is gone.
+    async fn undo(
+        limit: Duration,
+        idle_limit: Duration,
+        savepoint: Transaction<'_, Postgres>,
+        called: Instant,
+        failure: Failure,
+    ) -> Result<Result<(), Fault>, Failed> {
+        let undone = run(limit, async { Ok(savepoint.rollback().await) }).await;
+        match undone {
+            Ok(Ok(())) if lost_a_race(failure.cause()) => {
+                Err(Failed::Store(StoreError::Conflict(failure.into_cause())))
+            }
+            Ok(Ok(())) => Ok(Err(failure.into_fault())),
+            Ok(Err(error)) if has_no_transaction(&error) => Err(ended()),
+            // The server ends a transaction that idles: the handler waited for something else.
+            Ok(Err(_)) | Err(_) if called.elapsed() >= idle_limit => Err(Failed::Fault {
+                fault: failure.into_fault(),
+                lost: true,
+            }),
+            Ok(Err(error)) => Err(Failed::Store(classify(error))),
+            Err(error) => Err(Failed::Store(error)),
+        }
+    }
+}
+
+/// A handler has committed or rolled back what was not its own.
+fn ended() -> Failed {
+    let error = "the handler ended the worker's transaction";
+    Failed::Fault {
+        fault: Fault::dead(Reason::Parked, error),
+        lost: true,
+    }
+}
+
+impl Work for PostgresWork<'_> {
+    type Store = PostgresReplica;
+
+    async fn take_due(
+        &mut self,
+        queue: &QueueName,
+        known: &[CqrsId],
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_DUE)
+            .bind(queue.as_str())
+            .bind(known.iter().map(CqrsId::as_str).collect::<Vec<_>>())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        letters::taken(&run(self.limit, take.fetch_all(&mut *self.tx)).await?)
+    }
+
+    async fn take_one(
+        &mut self,
+        queue: &QueueName,
+        id: i64,
+    ) -> Result<Option<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_ONE).bind(queue.as_str()).bind(id);
+        let rows = run(self.limit, take.fetch_all(&mut *self.tx)).await?;
+        Ok(letters::taken(&rows)?.pop())
+    }
+
+    async fn take_run(
+        &mut self,
+        queue: &QueueName,
+        (cqrs_id, instance_pk): &InstanceId,
+        from: i64,
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_RUN)
+            .bind(queue.as_str())
+            .bind(cqrs_id.as_str())
+            .bind(instance_pk)
+            .bind(from)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        letters::taken(&run(self.limit, take.fetch_all(&mut *self.tx)).await?)
+    }
+
+    async fn lock(
+        &mut self,
+        queue: &QueueName,
+        instances: &[InstanceId],
+    ) -> Result<Locked, StoreError> {
+        if instances.is_empty() {
+            let now = sqlx::query_scalar(sql::NOW);
+            let now = run(self.limit, now.fetch_one(&mut *self.tx)).await?;
+            return Ok(Locked {
+                now,
+                known: Vec::new(),
+            });
+        }
+        let ids: Vec<&str> = instances
+            .iter()
+            .map(|(cqrs_id, _)| cqrs_id.as_str())
+            .collect();
+        let keys: Vec<&str> = instances.iter().map(|(_, key)| key.as_str()).collect();
+        let lock = sqlx::query(sql::LOCK)
+            .bind(queue.as_str())
+            .bind(&ids)
+            .bind(&keys);
+        run(self.limit, lock.execute(&mut *self.tx)).await?;
+        let states = sqlx::query(sql::STATES)
+            .bind(queue.as_str())
+            .bind(&ids)
+            .bind(&keys);
+        let rows = run(self.limit, states.fetch_all(&mut *self.tx)).await?;
+        let mut locked = Locked {
+            now: DateTime::UNIX_EPOCH,
+            known: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            let (state, now) = known(&row).map_err(classify)?;
+            locked.now = now;
+            locked.known.push(state);
+        }
+        Ok(locked)
+    }
+
+    async fn others(
+        &mut self,
+        queue: &QueueName,
+        spans: &[Span<'_>],
+        messages: &[Uuid],
+    ) -> Result<Vec<(Option<usize>, OtherLetter)>, StoreError> {
+        let ids: Vec<&str> = spans.iter().map(|span| span.instance.0.as_str()).collect();
+        let keys: Vec<&str> = spans.iter().map(|span| span.instance.1.as_str()).collect();
+        let others = sqlx::query(sql::OTHERS)
+            .bind(queue.as_str())
+            .bind(ids)
+            .bind(keys)
+            .bind(spans.iter().map(|span| span.known).collect::<Vec<_>>())
+            .bind(spans.iter().map(|span| span.low).collect::<Vec<_>>())
+            .bind(spans.iter().map(|span| span.high).collect::<Vec<_>>())
+            .bind(messages);
+        let rows = run(self.limit, others.fetch_all(&mut *self.tx)).await?;
+        rows.iter()
+            .map(|row| letters::other(row).map_err(classify))
+            .collect()
+    }
+
+    async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
+        tables::write(&mut self.tx, self.limit, plan, writes).await
+    }
+
+    async fn handle(
+        &mut self,
+        handler: &dyn DynHandler<PostgresReplica>,
+        event: &Event,
+    ) -> Result<Result<(), Fault>, Failed> {
+        let (limit, idle_limit) = (self.limit, self.idle_limit);
+        let mut savepoint = run(limit, self.tx.begin()).await?;
+        let started = Instant::now();
+        let failure = match call::<PostgresReplica>(handler, &mut savepoint, event).await {
+            Called::Done => None,
+            Called::Failed(failure) => Some(failure),
+            // It may have stopped in the middle of a statement.
+            Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
+        };
+        if let Some(failure) = failure {
+            return Self::undo(limit, idle_limit, savepoint, started, failure).await;
+        }
+        let released = run(limit, async { Ok(savepoint.commit().await) }).await?;
+        match released {
+            Ok(()) => Ok(Ok(())),
+            Err(error) if is_aborted(&error) => {
+                // The savepoint was rolled back when it was dropped.
+                run(limit, sqlx::query(sql::NOW).execute(&mut *self.tx)).await?;
+                let error = "a statement of the handler failed and the handler went on";
+                Ok(Err(Fault::new(Reason::Handler, error)))
+            }
+            Err(error) if has_no_transaction(&error) => Err(ended()),
+            Err(_) if started.elapsed() >= idle_limit => {
+                let error = "the handler let the transaction idle until the database ended it";
+                Err(Failed::Fault {
+                    fault: Fault::new(Reason::Handler, error),
+                    lost: true,
+                })
+            }
+            Err(error) => Err(Failed::Store(classify(error))),
+        }
+    }
+
+    async fn save(
+        &mut self,
+        queue: &QueueName,
+        states: &[(&InstanceId, &Known)],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&str> = states
+            .iter()
+            .map(|((cqrs_id, _), _)| cqrs_id.as_str())
+            .collect();
+        let keys: Vec<&str> = states.iter().map(|((_, key), _)| key.as_str()).collect();
+        let known = || states.iter().map(|(_, known)| known);
+        let save = sqlx::query(sql::SAVE)
+            .bind(queue.as_str())
+            .bind(ids)
+            .bind(keys)
+            .bind(known().map(|known| known.revision).collect::<Vec<_>>())
+            .bind(known().map(|known| known.updated).collect::<Vec<_>>())
+            .bind(known().map(|known| known.deleted).collect::<Vec<_>>())
+            .bind(known().map(|known| known.counted).collect::<Vec<_>>())
+            .bind(
+                known()
+                    .map(|known| known.sync_id)
+                    .collect::<Vec<Option<Uuid>>>(),
+            );
+        run(self.limit, save.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn insert_letters(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+    ) -> Result<(), StoreError> {
+        letters::insert(&mut self.tx, self.limit, queue, letters).await
+    }
+
+    async fn change_letters(&mut self, changes: &[(i64, &Verdict)]) -> Result<(), StoreError> {
+        letters::change(&mut self.tx, self.limit, changes).await
+    }
+
+    async fn close_letters(&mut self, ids: &[i64], state: LetterState) -> Result<(), StoreError> {
+        let close = sqlx::query(sql::CLOSE_LETTERS)
+            .bind(ids)
+            .bind(state.as_str());
+        run(self.limit, close.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn delete_letters(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let delete = sqlx::query(sql::DELETE_LETTERS).bind(ids);
+        run(self.limit, delete.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn wake(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        run(
+            self.limit,
+            sqlx::query(sql::WAKE).bind(ids).execute(&mut *self.tx),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn supersede(
+        &mut self,
+        queue: &QueueName,
+        applied: &[(&InstanceId, i64)],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&str> = applied
+            .iter()
+            .map(|((cqrs_id, _), _)| cqrs_id.as_str())
+            .collect();
+        let keys: Vec<&str> = applied.iter().map(|((_, key), _)| key.as_str()).collect();
+        let supersede = sqlx::query(sql::SUPERSEDE)
+            .bind(queue.as_str())
+            .bind(ids)
+            .bind(keys)
+            .bind(
+                applied
+                    .iter()
+                    .map(|(_, revision)| *revision)
+                    .collect::<Vec<_>>(),
+            );
+        run(self.limit, supersede.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn commit(self) -> Result<(), Failed> {
+        // Deferred constraints speak up here.
+        try_run(self.limit, self.tx.commit()).await
+    }
+}
+
+/// A row of `states.sql`.
+fn known(row: &PgRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error> {
+    let now = row.try_get(5)?;
+    let revision: Option<i64> = row.try_get(0)?;
+    // -1: the row was made to be locked.
+    let Some(revision) = revision.filter(|revision| *revision >= 0) else {
+        return Ok((None, now));
+    };
+    let known = Known {
+        revision,
+        updated: row.try_get(1)?,
+        deleted: row.try_get(2)?,
+        counted: row.try_get(3)?,
+        sync_id: row.try_get(4)?,
+    };
+    Ok((Some(known), now))
+}

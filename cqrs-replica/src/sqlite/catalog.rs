@@ -1,0 +1,70 @@
+//! What the catalog says of the user's tables.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use cqrs_core::{StoreError, database::sqlite::classify};
+use serde_json::value::RawValue;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{error::run, sql, values};
+use crate::{
+    TableModel,
+    table::{Column, Description, TableName, TablePlan},
+};
+
+pub(super) async fn describe(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    model: &TableModel,
+) -> Result<Option<Description>, StoreError> {
+    let name = TableName::new(&model.table);
+    let schema = name.schema.unwrap_or("main");
+    let columns = sqlx::query(sql::DESCRIBE_COLUMNS)
+        .bind(schema)
+        .bind(name.table);
+    let mut primary = BTreeMap::new();
+    let mut description = Description::default();
+    for row in run(limit, columns.fetch_all(&mut *connection)).await? {
+        let (column, place) = column(&row).map_err(classify)?;
+        if place > 0 {
+            primary.insert(place, column.name.clone());
+        }
+        description.columns.push(column);
+    }
+    if description.columns.is_empty() {
+        return Ok(None);
+    }
+    // An integer primary key has no index of its own.
+    description.unique.push(primary.into_values().collect());
+    let keys = sqlx::query_as(sql::DESCRIBE_KEYS)
+        .bind(schema)
+        .bind(name.table);
+    let keys: Vec<(String, Option<String>)> = run(limit, keys.fetch_all(connection)).await?;
+    let mut indexes: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
+    for (index, column) in keys {
+        let columns = indexes.entry(index).or_insert_with(|| Some(Vec::new()));
+        *columns = columns.take().zip(column).map(|(mut columns, column)| {
+            columns.push(column);
+            columns
+        });
+    }
+    description.unique.extend(indexes.into_values().flatten());
+    Ok(Some(description))
+}
+
+fn column(row: &SqliteRow) -> Result<(Column, i64), sqlx::Error> {
+    let column = Column {
+        name: row.try_get(0)?,
+        type_name: row.try_get(1)?,
+        not_null: row.try_get(2)?,
+        has_default: row.try_get(3)?,
+        writable: row.try_get(4)?,
+    };
+    Ok((column, row.try_get(5)?))
+}
+
+/// Whether a column keeps a value. The database names the column itself when a strict table
+/// refuses one.
+pub(super) fn takes(plan: &TablePlan, column: usize, value: &RawValue) -> bool {
+    values::bindable(&plan.columns[column], value.get()).is_some()
+}

@@ -1,0 +1,119 @@
+//! A worker's connection.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use cqrs_core::{
+    QueueName, StoreError,
+    database::sqlite::{SqliteConfig, connect},
+};
+use serde_json::value::RawValue;
+use sqlx::{Connection, SqliteConnection as Driver};
+use uuid::Uuid;
+
+use super::{SqliteReplica, bookkeeping, catalog, error::run, letters, work::SqliteWork};
+use crate::{
+    Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
+    apply::Backend,
+    table::{Description, TablePlan},
+};
+
+/// How long a statement may take beside its wait for the lock.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection with its limits.
+#[derive(Debug)]
+pub struct SqliteConnection {
+    connection: Driver,
+    config: Arc<SqliteConfig>,
+    limit: Duration,
+}
+
+impl SqliteConnection {
+    pub(super) fn new(connection: Driver, config: Arc<SqliteConfig>) -> Self {
+        let limit = config.busy_timeout + LIMIT;
+        Self {
+            connection,
+            config,
+            limit,
+        }
+    }
+}
+
+impl Backend for SqliteConnection {
+    type Store = SqliteReplica;
+    type Work<'w> = SqliteWork<'w>;
+
+    async fn begin(&mut self) -> Result<SqliteWork<'_>, StoreError> {
+        // A deferred transaction that has read fails when another process has written meanwhile.
+        let begin = self.connection.begin_with("begin immediate");
+        let transaction = run(self.limit, begin).await?;
+        Ok(SqliteWork::new(transaction, self.limit))
+    }
+
+    async fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.connection = connect(&self.config).await?;
+        Ok(())
+    }
+
+    async fn describe(&mut self, table: &TableModel) -> Result<Option<Description>, StoreError> {
+        catalog::describe(&mut self.connection, self.limit, table).await
+    }
+
+    async fn takes(
+        &mut self,
+        plan: &TablePlan,
+        column: usize,
+        value: &RawValue,
+    ) -> Result<bool, StoreError> {
+        Ok(catalog::takes(plan, column, value))
+    }
+
+    async fn next_due(&mut self, queue: &QueueName) -> Result<Option<TimeDelta>, StoreError> {
+        letters::next_due(&mut self.connection, self.limit, queue).await
+    }
+
+    async fn beat(&mut self, beat: &WorkerBeat) -> Result<(), StoreError> {
+        bookkeeping::beat(&mut self.connection, self.limit, beat).await
+    }
+
+    async fn retire(&mut self, worker: Uuid) -> Result<(), StoreError> {
+        bookkeeping::retire(&mut self.connection, self.limit, worker).await
+    }
+
+    async fn prune(
+        &mut self,
+        queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        bookkeeping::prune(&mut self.connection, self.limit, queue, older_than, limit).await
+    }
+
+    async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {
+        bookkeeping::status(&mut self.connection, self.limit, queue).await
+    }
+
+    async fn letters(
+        &mut self,
+        queue: &QueueName,
+        id: Option<i64>,
+        state: Option<LetterState>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        letters::list(&mut self.connection, self.limit, queue, id, state, limit).await
+    }
+
+    async fn retry(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
+        letters::retry(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
+        letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn close(self) {
+        // Nothing is left to lose: what was committed is, the rest is rolled back.
+        let _ = run(self.limit, self.connection.close()).await;
+    }
+}

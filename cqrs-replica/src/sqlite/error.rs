@@ -1,0 +1,108 @@
+//! Whose fault an error is.
+
+use std::{error::Error, future::Future, time::Duration};
+
+use cqrs_core::{
+    StoreError,
+    database::{sqlite::classify, within},
+};
+
+use crate::{
+    apply::Failed,
+    letter::{Fault, Reason, in_words},
+};
+
+/// Runs a statement of ours within the time for one.
+pub(super) async fn run<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    within(limit, classify, call).await
+}
+
+/// Runs a statement on the user's tables: what the database refuses is the message's fault.
+pub(super) async fn try_run<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Failed> {
+    within(limit, classify, async { Ok(call.await) })
+        .await?
+        .map_err(failed)
+}
+
+/// The fault behind an error of a statement on the user's tables. The messages of SQLite name
+/// columns and constraints, and hold no values.
+fn failed(error: sqlx::Error) -> Failed {
+    let message = error
+        .as_database_error()
+        .map(|error| error.message().to_owned());
+    let fault = match (code(&error), message) {
+        (Some(CONSTRAINT_DATATYPE | MISMATCH), Some(message)) => Fault::new(Reason::Type, message),
+        (Some(code), Some(message)) if code & 0xff == CONSTRAINT => {
+            Fault::new(Reason::Constraint, message)
+        }
+        _ => match classify(error) {
+            StoreError::Schema { problem, .. } => Fault::new(Reason::Schema, problem),
+            StoreError::Backend(error) => Fault::new(Reason::Database, in_words(&*error)),
+            other => return Failed::Store(other),
+        },
+    };
+    Failed::Fault { fault, lost: false }
+}
+
+/// Whether the database refused the statement because its transaction is gone.
+pub(super) fn has_no_transaction(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.message().starts_with("no such savepoint")
+            || error.message().contains("no transaction is active")
+    })
+}
+
+/// Whether a handler failed only because it lost against a concurrent transaction.
+pub(super) fn lost_a_race(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| match error {
+        Cause::Driver(error) => code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+        Cause::Store(error) => matches!(error, StoreError::Conflict(_)),
+    })
+}
+
+/// Whether the database itself gave out under a handler: `SQLite` then ends the transaction.
+pub(super) fn gave_out(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| match error {
+        // NOMEM, IOERR, CORRUPT, FULL
+        Cause::Driver(error) => {
+            code(error).is_some_and(|code| matches!(code & 0xff, 7 | 10 | 11 | 13))
+        }
+        Cause::Store(error) => matches!(error, StoreError::Unavailable(_)),
+    })
+}
+
+enum Cause<'e> {
+    Driver(&'e sqlx::Error),
+    Store(&'e StoreError),
+}
+
+fn any_cause(error: &(dyn Error + 'static), is: impl Fn(Cause<'_>) -> bool) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let found = error
+            .downcast_ref()
+            .map(Cause::Driver)
+            .or_else(|| error.downcast_ref().map(Cause::Store))
+            .is_some_and(&is);
+        if found {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The extended result code (<https://www.sqlite.org/rescode.html>).
+fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+const CONSTRAINT: u32 = 19;
+const MISMATCH: u32 = 20;
+const CONSTRAINT_DATATYPE: u32 = 3091;

@@ -1,0 +1,39 @@
+//! The statements, one per file.
+
+/// Declares each statement once, as a constant and in the list of all.
+macro_rules! statements {
+    ($($constant:ident = $file:literal),+ $(,)?) => {
+        $(pub(super) const $constant: &str = include_str!(concat!("sql/", $file, ".sql"));)+
+        pub(super) const ALL: &[(&str, &str)] = &[$(($file, $constant)),+];
+    };
+}
+
+statements! {
+    BEAT = "beat",
+    CHANGE_LETTERS = "change_letters",
+    CLOSE_LETTERS = "close_letters",
+    COUNT_LETTERS = "count_letters",
+    COUNT_STATES = "count_states",
+    DELETE_LETTERS = "delete_letters",
+    DESCRIBE_COLUMNS = "describe_columns",
+    DESCRIBE_KEYS = "describe_keys",
+    DISCARD_LETTERS = "discard_letters",
+    FORGET_WORKERS = "forget_workers",
+    INSERT_LETTERS = "insert_letters",
+    LETTERS = "letters",
+    NEXT_DUE = "next_due",
+    NOW = "now",
+    OTHERS = "others",
+    PRUNE_LETTERS = "prune_letters",
+    PRUNE_TOMBSTONES = "prune_tombstones",
+    RETIRE = "retire",
+    RETRY_LETTERS = "retry_letters",
+    SAVE = "save",
+    STATES = "states",
+    SUPERSEDE = "supersede",
+    TAKE_DUE = "take_due",
+    TAKE_ONE = "take_one",
+    TAKE_RUN = "take_run",
+    WAKE = "wake",
+    WORKERS = "workers",
+}

@@ -1,0 +1,8 @@
+-- cqrs-replica: describe_columns
+-- The columns of a table; hidden > 1 is a generated column. A BEFORE trigger cannot change a row
+-- here, so triggers do not matter. The last column is the place in the primary key.
+select c.name, c.type, c."notnull" <> 0, c.dflt_value is not null, c.hidden = 0, c.pk
+from pragma_table_list t
+join pragma_table_xinfo(t.name, t.schema) c
+where t.schema = ?1 and t.name = ?2 and t.type in ('table', 'virtual')
+order by c.cid

@@ -1,0 +1,8 @@
+-- cqrs-replica: states
+-- What is known of the instances, in the order given. No lock: the transaction is the only writer.
+select s.revision, s.updated, s.deleted_at is not null, s.counted, s.sync_id,
+       cast(unixepoch('now', 'subsec') * 1000000 as integer)
+from json_each(?2) i
+left join cqrs_replica_state s
+  on s.queue = ?1 and s.cqrs_id = i.value ->> 0 and s.instance_pk = i.value ->> 1
+order by i.key

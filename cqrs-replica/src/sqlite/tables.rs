@@ -1,0 +1,89 @@
+//! Writing to the user's tables, row by row: bound values keep what JSON functions would round.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use sqlx::SqliteConnection;
+
+use super::{error::try_run, values::bindable};
+use crate::{
+    apply::Failed,
+    letter::{Fault, Reason},
+    table::{TablePlan, TableWrites, checked, key_parts, kind, quoted},
+};
+
+/// Deletes, then upserts.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    plan: &TablePlan,
+    writes: &TableWrites<'_>,
+) -> Result<(), Failed> {
+    if !writes.deletes.is_empty() {
+        let sql = plan.statement(&[], |plan, _| delete(plan));
+        for key in &writes.deletes {
+            let mut delete = sqlx::query(checked(&sql));
+            for (&column, part) in plan.key.iter().zip(key_parts(key)) {
+                delete = value(plan, column, &part)?.bind(delete);
+            }
+            try_run(limit, delete.execute(&mut *connection)).await?;
+        }
+    }
+    for (columns, rows) in plan.by_columns(&writes.rows) {
+        let sql = plan.statement(&columns, upsert);
+        for row in rows {
+            let mut upsert = sqlx::query(checked(&sql));
+            for (&column, part) in plan.key.iter().zip(key_parts(row.key)) {
+                upsert = value(plan, column, &part)?.bind(upsert);
+            }
+            for (column, json) in &row.values {
+                upsert = value(plan, *column, RawValue::get(json))?.bind(upsert);
+            }
+            try_run(limit, upsert.execute(&mut *connection)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn value<'j>(
+    plan: &TablePlan,
+    column: usize,
+    json: &'j str,
+) -> Result<super::values::Value<'j>, Failed> {
+    let column = &plan.columns[column];
+    bindable(column, json).ok_or_else(|| {
+        let error = format!(
+            "column {:?} of type {} would round this {}: declare it as text",
+            column.name,
+            column.type_name,
+            kind(json)
+        );
+        Failed::Fault {
+            fault: Fault::new(Reason::Type, error),
+            lost: false,
+        }
+    })
+}
+
+fn delete(plan: &TablePlan) -> String {
+    let on: Vec<String> = plan
+        .key
+        .iter()
+        .map(|&column| format!("{} = ?", quoted(&plan.columns[column].name)))
+        .collect();
+    format!(
+        "-- cqrs-replica: delete\ndelete from {} where {}",
+        plan.table,
+        on.join(" and ")
+    )
+}
+
+fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
+    format!(
+        "-- cqrs-replica: upsert\ninsert into {} ({}) values ({})\n{}",
+        plan.table,
+        plan.list(columns, ""),
+        vec!["?"; columns.len()].join(", "),
+        plan.on_conflict(columns),
+    )
+}

@@ -1,0 +1,187 @@
+//! JSON values as `SQLite` stores them.
+//!
+//! | JSON | stored |
+//! |---|---|
+//! | integer of up to 64 bits | integer |
+//! | any other number | its digits as text, which a column for reals converts |
+//! | `true`, `false` | 1, 0 |
+//! | string | text; `NaN` is null in a column for numbers, which knows none |
+//! | object, array | its text |
+//!
+//! A column of numeric type (`NUMERIC`, `DECIMAL`, `INTEGER`) would round a number of more digits
+//! than a float has; that is refused. Declare such a column as text.
+
+use std::borrow::Cow;
+
+use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
+
+use crate::table::Column;
+
+/// A value to bind.
+#[derive(Debug, PartialEq)]
+pub(super) enum Value<'j> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Cow<'j, str>),
+}
+
+impl Value<'_> {
+    pub(super) fn bind(
+        self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Query<'_, Sqlite, SqliteArguments> {
+        match self {
+            Value::Null => query.bind(None::<i64>),
+            Value::Integer(number) => query.bind(number),
+            Value::Real(number) => query.bind(number),
+            Value::Text(text) => query.bind(text.into_owned()),
+        }
+    }
+}
+
+/// What a column's declared type makes of values (<https://www.sqlite.org/datatype3.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Affinity {
+    Integer,
+    Text,
+    /// Stores what it is given.
+    None,
+    Real,
+    Numeric,
+}
+
+fn affinity(declared: &str) -> Affinity {
+    let declared = declared.to_ascii_uppercase();
+    let has = |word: &str| declared.contains(word);
+    if has("INT") {
+        Affinity::Integer
+    } else if has("CHAR") || has("CLOB") || has("TEXT") {
+        Affinity::Text
+    } else if has("BLOB") || declared.is_empty() {
+        Affinity::None
+    } else if has("REAL") || has("FLOA") || has("DOUB") {
+        Affinity::Real
+    } else {
+        Affinity::Numeric
+    }
+}
+
+/// The value of JSON text for a column; `None` if the column would not keep it exactly.
+pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Option<Value<'j>> {
+    let affinity = affinity(&column.type_name);
+    Some(match json.as_bytes().first() {
+        Some(b'n') => Value::Null,
+        Some(b't') => Value::Integer(1),
+        Some(b'f') => Value::Integer(0),
+        Some(b'{' | b'[') => Value::Text(json.into()),
+        Some(b'"') => {
+            let text: Cow<'j, str> = serde_json::from_str::<String>(json).ok()?.into();
+            match (&*text, affinity) {
+                (_, Affinity::Text | Affinity::None) => Value::Text(text),
+                // What Python writes of floats, made strings by the wire codec.
+                ("NaN", _) => Value::Null,
+                ("Infinity", Affinity::Real) => Value::Real(f64::INFINITY),
+                ("-Infinity", Affinity::Real) => Value::Real(f64::NEG_INFINITY),
+                (number, Affinity::Numeric | Affinity::Integer)
+                    if is_number(number) && !is_kept(number) =>
+                {
+                    return None;
+                }
+                _ => Value::Text(text),
+            }
+        }
+        _ => {
+            if let Ok(integer) = json.parse() {
+                return Some(Value::Integer(integer));
+            }
+            if matches!(affinity, Affinity::Numeric | Affinity::Integer) && !is_kept(json) {
+                return None;
+            }
+            Value::Text(json.into())
+        }
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes()
+        .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'))
+        && text.parse::<f64>().is_ok()
+}
+
+/// Whether a number survives in a numeric column: as a 64-bit integer, or with no more significant
+/// digits than a float is sure to keep.
+fn is_kept(number: &str) -> bool {
+    if number.parse::<i64>().is_ok() {
+        return true;
+    }
+    let mantissa = number.split(['e', 'E']).next().unwrap_or(number);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    let significant = digits.skip_while(|digit| *digit == b'0').count();
+    significant <= 15 && number.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(declared: &str) -> Column {
+        Column {
+            name: "c".to_owned(),
+            type_name: declared.to_owned(),
+            not_null: false,
+            has_default: false,
+            writable: true,
+        }
+    }
+
+    fn stored(declared: &str, json: &'static str) -> Option<Value<'static>> {
+        bindable(&column(declared), json)
+    }
+
+    fn text(text: &str) -> Option<Value<'_>> {
+        Some(Value::Text(text.into()))
+    }
+
+    #[test]
+    fn numbers_keep_every_digit_or_are_refused() {
+        assert_eq!(
+            stored("text", "1234567890123456.1234567890"),
+            text("1234567890123456.1234567890")
+        );
+        assert_eq!(
+            stored("text", "1208925819614629174706176"),
+            text("1208925819614629174706176")
+        );
+        assert_eq!(stored("", "1.10"), text("1.10"));
+        assert_eq!(
+            stored("integer", "9223372036854775807"),
+            Some(Value::Integer(i64::MAX))
+        );
+        assert_eq!(stored("integer", "9223372036854775808"), None);
+        assert_eq!(
+            stored("decimal(30,10)", "1234567890123456.1234567890"),
+            None
+        );
+        assert_eq!(
+            stored("decimal(30,10)", "\"1234567890123456.1234567890\""),
+            None
+        );
+        assert_eq!(stored("decimal(10,2)", "1234567.25"), text("1234567.25"));
+        assert_eq!(stored("double", "0.1"), text("0.1"));
+    }
+
+    #[test]
+    fn the_rest_is_stored_as_documented() {
+        assert_eq!(stored("boolean", "true"), Some(Value::Integer(1)));
+        assert_eq!(stored("text", "null"), Some(Value::Null));
+        assert_eq!(stored("real", "\"NaN\""), Some(Value::Null));
+        assert_eq!(stored("text", "\"NaN\""), text("NaN"));
+        assert_eq!(
+            stored("real", "\"-Infinity\""),
+            Some(Value::Real(f64::NEG_INFINITY))
+        );
+        assert_eq!(stored("text", r#"{"a":1.10}"#), text(r#"{"a":1.10}"#));
+        assert_eq!(stored("integer", "\"12\""), text("12"));
+    }
+}

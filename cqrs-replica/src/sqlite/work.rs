@@ -1,0 +1,311 @@
+//! An open transaction.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
+use serde::Serialize;
+use sqlx::{Connection, Row, Sqlite, Transaction, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    SqliteReplica,
+    error::{gave_out, has_no_transaction, lost_a_race, run, try_run},
+    letters, sql,
+    stored::{optional_uuid, time},
+    tables,
+};
+use crate::{
+    Failure, LetterState,
+    apply::{Failed, InstanceId, Locked, Span, Work},
+    handler::{Called, DynHandler, call},
+    letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict},
+    rules::Known,
+    table::{TablePlan, TableWrites},
+};
+
+/// A transaction with its limits.
+#[derive(Debug)]
+pub struct SqliteWork<'c> {
+    tx: Transaction<'c, Sqlite>,
+    limit: Duration,
+}
+
+impl<'c> SqliteWork<'c> {
+    pub(super) const fn new(tx: Transaction<'c, Sqlite>, limit: Duration) -> Self {
+        Self { tx, limit }
+    }
+
+    /// Goes on after a handler that failed: what it wrote is gone.
+    async fn undo(
+        limit: Duration,
+        savepoint: Transaction<'_, Sqlite>,
+        failure: Failure,
+    ) -> Result<Result<(), Fault>, Failed> {
+        let undone = run(limit, async { Ok(savepoint.rollback().await) }).await?;
+        match undone {
+            Ok(()) if lost_a_race(failure.cause()) => {
+                Err(Failed::Store(StoreError::Conflict(failure.into_cause())))
+            }
+            // A full disk ends the transaction unseen.
+            _ if gave_out(failure.cause()) => {
+                Err(Failed::Store(StoreError::Unavailable(failure.into_cause())))
+            }
+            Ok(()) => Ok(Err(failure.into_fault())),
+            Err(error) if has_no_transaction(&error) => Err(ended()),
+            Err(error) => Err(Failed::Store(classify(error))),
+        }
+    }
+}
+
+/// A handler has committed or rolled back what was not its own.
+fn ended() -> Failed {
+    let error = "the handler ended the worker's transaction";
+    Failed::Fault {
+        fault: Fault::dead(Reason::Parked, error),
+        lost: true,
+    }
+}
+
+impl Work for SqliteWork<'_> {
+    type Store = SqliteReplica;
+
+    async fn take_due(
+        &mut self,
+        queue: &QueueName,
+        known: &[CqrsId],
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_DUE)
+            .bind(queue.as_str())
+            .bind(json(&known.iter().map(CqrsId::as_str).collect::<Vec<_>>()))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        letters::taken(&run(self.limit, take.fetch_all(&mut *self.tx)).await?)
+    }
+
+    async fn take_one(
+        &mut self,
+        queue: &QueueName,
+        id: i64,
+    ) -> Result<Option<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_ONE).bind(queue.as_str()).bind(id);
+        let rows = run(self.limit, take.fetch_all(&mut *self.tx)).await?;
+        Ok(letters::taken(&rows)?.pop())
+    }
+
+    async fn take_run(
+        &mut self,
+        queue: &QueueName,
+        (cqrs_id, instance_pk): &InstanceId,
+        from: i64,
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let take = sqlx::query(sql::TAKE_RUN)
+            .bind(queue.as_str())
+            .bind(cqrs_id.as_str())
+            .bind(instance_pk)
+            .bind(from)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        letters::taken(&run(self.limit, take.fetch_all(&mut *self.tx)).await?)
+    }
+
+    async fn lock(
+        &mut self,
+        queue: &QueueName,
+        instances: &[InstanceId],
+    ) -> Result<Locked, StoreError> {
+        if instances.is_empty() {
+            let now = sqlx::query_scalar(sql::NOW);
+            let now: i64 = run(self.limit, now.fetch_one(&mut *self.tx)).await?;
+            let now = DateTime::from_timestamp_micros(now).unwrap_or_default();
+            return Ok(Locked {
+                now,
+                known: Vec::new(),
+            });
+        }
+        let instances: Vec<(&str, &str)> = instances
+            .iter()
+            .map(|(cqrs_id, key)| (cqrs_id.as_str(), key.as_str()))
+            .collect();
+        let states = sqlx::query(sql::STATES)
+            .bind(queue.as_str())
+            .bind(json(&instances));
+        let rows = run(self.limit, states.fetch_all(&mut *self.tx)).await?;
+        let mut locked = Locked {
+            now: DateTime::UNIX_EPOCH,
+            known: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            let (state, now) = known(&row).map_err(classify)?;
+            locked.now = now;
+            locked.known.push(state);
+        }
+        Ok(locked)
+    }
+
+    async fn others(
+        &mut self,
+        queue: &QueueName,
+        spans: &[Span<'_>],
+        messages: &[Uuid],
+    ) -> Result<Vec<(Option<usize>, OtherLetter)>, StoreError> {
+        let spans: Vec<_> = spans
+            .iter()
+            .map(|span| {
+                let (cqrs_id, key) = span.instance;
+                (
+                    cqrs_id.as_str(),
+                    key.as_str(),
+                    span.known,
+                    span.low,
+                    span.high,
+                )
+            })
+            .collect();
+        let others = sqlx::query(sql::OTHERS)
+            .bind(queue.as_str())
+            .bind(json(&spans))
+            .bind(json(messages));
+        let rows = run(self.limit, others.fetch_all(&mut *self.tx)).await?;
+        rows.iter()
+            .map(|row| letters::other(row).map_err(classify))
+            .collect()
+    }
+
+    async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
+        tables::write(&mut self.tx, self.limit, plan, writes).await
+    }
+
+    async fn handle(
+        &mut self,
+        handler: &dyn DynHandler<SqliteReplica>,
+        event: &Event,
+    ) -> Result<Result<(), Fault>, Failed> {
+        let limit = self.limit;
+        let mut savepoint = run(limit, self.tx.begin()).await?;
+        let failure = match call::<SqliteReplica>(handler, &mut savepoint, event).await {
+            Called::Done => None,
+            Called::Failed(failure) => Some(failure),
+            // It may have stopped in the middle of a statement.
+            Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
+        };
+        if let Some(failure) = failure {
+            return Self::undo(limit, savepoint, failure).await;
+        }
+        match run(limit, async { Ok(savepoint.commit().await) }).await? {
+            Ok(()) => Ok(Ok(())),
+            Err(error) if has_no_transaction(&error) => Err(ended()),
+            Err(error) => Err(Failed::Store(classify(error))),
+        }
+    }
+
+    async fn save(
+        &mut self,
+        queue: &QueueName,
+        states: &[(&InstanceId, &Known)],
+    ) -> Result<(), StoreError> {
+        let states: Vec<_> = states
+            .iter()
+            .map(|((cqrs_id, key), known)| {
+                let updated = known.updated.timestamp_micros();
+                let (deleted, counted) = (u8::from(known.deleted), u8::from(known.counted));
+                let cqrs_id = cqrs_id.as_str();
+                (
+                    cqrs_id,
+                    key,
+                    known.revision,
+                    updated,
+                    deleted,
+                    counted,
+                    known.sync_id,
+                )
+            })
+            .collect();
+        let save = sqlx::query(sql::SAVE)
+            .bind(queue.as_str())
+            .bind(json(&states));
+        run(self.limit, save.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn insert_letters(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+    ) -> Result<(), StoreError> {
+        letters::insert(&mut self.tx, self.limit, queue, letters).await
+    }
+
+    async fn change_letters(&mut self, changes: &[(i64, &Verdict)]) -> Result<(), StoreError> {
+        letters::change(&mut self.tx, self.limit, changes).await
+    }
+
+    async fn close_letters(&mut self, ids: &[i64], state: LetterState) -> Result<(), StoreError> {
+        let close = sqlx::query(sql::CLOSE_LETTERS)
+            .bind(json(ids))
+            .bind(state.as_str());
+        run(self.limit, close.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn delete_letters(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let delete = sqlx::query(sql::DELETE_LETTERS).bind(json(ids));
+        run(self.limit, delete.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn wake(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        run(
+            self.limit,
+            sqlx::query(sql::WAKE)
+                .bind(json(ids))
+                .execute(&mut *self.tx),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn supersede(
+        &mut self,
+        queue: &QueueName,
+        applied: &[(&InstanceId, i64)],
+    ) -> Result<(), StoreError> {
+        let applied: Vec<_> = applied
+            .iter()
+            .map(|((cqrs_id, key), revision)| (cqrs_id.as_str(), key, revision))
+            .collect();
+        let supersede = sqlx::query(sql::SUPERSEDE)
+            .bind(queue.as_str())
+            .bind(json(&applied));
+        run(self.limit, supersede.execute(&mut *self.tx)).await?;
+        Ok(())
+    }
+
+    async fn commit(self) -> Result<(), Failed> {
+        // Deferred constraints speak up here.
+        try_run(self.limit, self.tx.commit()).await
+    }
+}
+
+/// A list as a JSON array, which takes the place of arrays here.
+fn json<T: Serialize + ?Sized>(list: &T) -> String {
+    serde_json::to_string(list).expect("numbers and strings always serialise")
+}
+
+/// A row of `states.sql`.
+fn known(row: &SqliteRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error> {
+    let now = time(row, 5)?;
+    let revision: Option<i64> = row.try_get(0)?;
+    // -1: the row was made to be locked.
+    let Some(revision) = revision.filter(|revision| *revision >= 0) else {
+        return Ok((None, now));
+    };
+    let known = Known {
+        revision,
+        updated: time(row, 1)?,
+        deleted: row.try_get(2)?,
+        counted: row.try_get(3)?,
+        sync_id: optional_uuid(row, 4)?,
+    };
+    Ok((Some(known), now))
+}

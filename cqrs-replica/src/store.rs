@@ -1,0 +1,417 @@
+//! The replica's database as the worker sees it.
+//!
+//! A [`ReplicaStore`] is a database's address: cheap to clone, connecting to nothing by itself. A
+//! [`ReplicaSession`] owns one plain connection. After any error but [`StoreError::Conflict`] a
+//! session is done for: drop it and open another. Whatever a failed call was to write is either
+//! committed as a whole or not at all, and giving the same messages again changes nothing twice.
+
+use std::{fmt::Debug, future::Future, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use cqrs_core::{
+    QueueName, StoreError,
+    transport::{Delivery, Headers},
+};
+use uuid::Uuid;
+
+use crate::Models;
+
+/// A database that holds a replica.
+pub trait ReplicaStore: Clone + Debug + Send + Sync + 'static {
+    /// A connection to it.
+    type Session: ReplicaSession<Store = Self>;
+    /// What handlers write through: the driver's own connection, inside an open transaction. (Not the
+    /// driver's transaction type: its lifetime would have to be repeated by every handler.)
+    type Connection: Send;
+
+    /// Connects, and refuses a schema that this program does not know.
+    ///
+    /// Cancellation: safe.
+    fn session(&self) -> impl Future<Output = Result<Self::Session, StoreError>> + Send;
+}
+
+/// One connection of a worker. Not shared between tasks.
+pub trait ReplicaSession: Send + 'static {
+    /// The store it belongs to.
+    type Store: ReplicaStore;
+
+    /// Compares the table models with the tables there are: tables, key columns with a unique
+    /// index, mapped columns.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] with all problems of all models at once.
+    fn check_models(
+        &mut self,
+        models: &Models<Self::Store>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Applies messages in one transaction and answers for each, in the order given. Every answer
+    /// stands for something durable: the message may be acknowledged.
+    ///
+    /// The instances are locked in key order; the messages of one instance are judged in the order
+    /// given, by the apply rules. What cannot be applied becomes a letter in the same transaction.
+    /// When the transaction fails for the sake of a message, the batch is rolled back and repeated
+    /// one by one.
+    ///
+    /// Cancellation: a dropped call leaves the session unusable; nothing was applied.
+    fn apply(
+        &mut self,
+        models: &Models<Self::Store>,
+        policy: &ApplyPolicy,
+        batch: &[Incoming],
+    ) -> impl Future<Output = Result<Vec<Applied>, StoreError>> + Send;
+
+    /// Takes up letters that are due (retries, ended waits, waits of models that are now known) and
+    /// those whose predecessor has come, and applies them as [`Self::apply`] does; safe to call
+    /// from several workers at once.
+    fn apply_due(
+        &mut self,
+        models: &Models<Self::Store>,
+        policy: &ApplyPolicy,
+        limit: usize,
+    ) -> impl Future<Output = Result<DueLetters, StoreError>> + Send;
+
+    /// Renews the worker's row; forgets workers unseen for an hour.
+    fn beat(&mut self, beat: &WorkerBeat) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes the worker's row: the end of a good shutdown. A row that needs a reconcile stays.
+    fn retire(&mut self, worker: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Deletes tombstones older than this, at most `limit`; answers how many.
+    fn prune_tombstones(
+        &mut self,
+        queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// How the replica is doing.
+    fn status(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<ReplicaStatus, StoreError>> + Send;
+
+    /// Letters, newest first. `None`: in any state.
+    fn letter_list(
+        &mut self,
+        queue: &QueueName,
+        state: Option<LetterState>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// One letter.
+    fn letter_show(
+        &mut self,
+        queue: &QueueName,
+        id: i64,
+    ) -> impl Future<Output = Result<Option<Letter>, StoreError>> + Send;
+
+    /// Makes dead letters (and those in backoff) due now, with their attempts at zero; a running
+    /// worker takes them up. `None`: all dead ones. Answers how many.
+    fn letter_retry(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Marks dead letters discarded. `None`: all dead ones. Answers how many.
+    fn letter_discard(
+        &mut self,
+        queue: &QueueName,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Ends the connection in good order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What the apply rules need to know beside the message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ApplyPolicy {
+    /// The worker's queue.
+    pub queue: QueueName,
+    /// How far the clocks of other masters may differ.
+    pub clock_tolerance: Duration,
+    /// How long an in-step event waits for the one before it.
+    pub gap_wait: Duration,
+    /// How long an event of an unknown model waits for a worker that knows it.
+    pub unknown_model_ttl: Duration,
+}
+
+impl ApplyPolicy {
+    /// The defaults: 2 s of tolerance, 1 minute for a gap, 1 day for an unknown model.
+    #[must_use]
+    pub const fn new(queue: QueueName) -> Self {
+        Self {
+            queue,
+            clock_tolerance: Duration::from_secs(2),
+            gap_wait: Duration::from_mins(1),
+            unknown_model_ttl: Duration::from_hours(24),
+        }
+    }
+}
+
+/// A message to apply: what a delivery brought.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Its identity, where its sender gave one.
+    pub message_id: Option<Uuid>,
+    /// How it came.
+    pub routing_key: String,
+    /// The body, not yet read.
+    pub body: Bytes,
+    /// What travelled beside it.
+    pub headers: Headers,
+    /// What [`cqrs_core::wire::decode`] made of the body; the worker has read it already to choose
+    /// a lane. `None`: it cannot be read.
+    pub event: Option<Box<cqrs_core::Event>>,
+}
+
+impl Incoming {
+    /// Reads a delivery.
+    #[must_use]
+    pub fn new(delivery: Delivery) -> Self {
+        let Delivery {
+            message_id,
+            routing_key,
+            body,
+            headers,
+            ..
+        } = delivery;
+        Self::restored(message_id, routing_key, body, headers)
+    }
+
+    /// Reads a body that was kept with what came beside it.
+    pub(crate) fn restored(
+        message_id: Option<Uuid>,
+        routing_key: String,
+        body: Bytes,
+        headers: Headers,
+    ) -> Self {
+        let event = cqrs_core::wire::decode(&body).ok().map(Box::new);
+        Self {
+            message_id,
+            routing_key,
+            body,
+            headers,
+            event,
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Applied {
+    /// It took effect.
+    Applied {
+        /// How many revisions were passed over (0 is the normal case).
+        gap: u64,
+        /// Whether it was past its time to live.
+        expired: bool,
+    },
+    /// It says nothing new.
+    Skipped(SkipReason),
+    /// It is kept until what it waits for has come.
+    Waiting(WaitReason),
+    /// It failed and will be tried again.
+    Retrying {
+        /// How often it has failed.
+        attempts: u32,
+        /// Why, in one word; see [`Letter::reason`].
+        reason: &'static str,
+    },
+    /// It is a dead letter.
+    Dead {
+        /// Why, in one word; see [`Letter::reason`].
+        reason: &'static str,
+    },
+}
+
+/// Why a message says nothing new. The words are those of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// This revision, or this sync, has been applied.
+    Duplicate,
+    /// A later revision has been applied.
+    Stale,
+    /// The instance has been deleted since.
+    Deleted,
+    /// A later message of the same batch carries a newer state of a table model.
+    Overtaken,
+}
+
+impl SkipReason {
+    /// The word used in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Deleted => "deleted",
+            Self::Overtaken => "overtaken",
+        }
+    }
+}
+
+/// What a message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The revision before it.
+    Gap,
+    /// A worker that knows its model.
+    UnknownModel,
+}
+
+impl WaitReason {
+    /// The word used in tables, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::UnknownModel => "unknown_model",
+        }
+    }
+}
+
+/// An answer of [`ReplicaSession::apply_due`].
+#[derive(Debug, Clone, Default)]
+pub struct DueLetters {
+    /// What became of those taken up.
+    pub applied: Vec<Applied>,
+    /// How long until the next one is due, when all that were due have been taken up.
+    pub next: Option<Duration>,
+}
+
+/// A worker's sign of life.
+#[derive(Debug, Clone)]
+pub struct WorkerBeat {
+    /// The worker: new at each start.
+    pub worker: Uuid,
+    /// Its queue.
+    pub queue: QueueName,
+    /// How long ago the oldest message that it has not acknowledged came to it.
+    pub oldest_unacked: Option<Duration>,
+    /// Whether its queue was found gone; once true in the table, it stays so.
+    pub needs_reconcile: bool,
+}
+
+/// How a replica is doing.
+#[derive(Debug, Clone, Default)]
+pub struct ReplicaStatus {
+    /// Instances known to be live.
+    pub live: u64,
+    /// Instances known to be deleted.
+    pub tombstones: u64,
+    /// Letters that wait for something.
+    pub waiting: u64,
+    /// Letters that are tried again.
+    pub retrying: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// The workers seen lately.
+    pub workers: Vec<WorkerRow>,
+    /// Whether any worker found its queue gone.
+    pub needs_reconcile: bool,
+}
+
+/// A row of `cqrs_replica_worker`.
+#[derive(Debug, Clone)]
+pub struct WorkerRow {
+    /// The worker.
+    pub worker: Uuid,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// How long ago its last sign of life was.
+    pub seen: Duration,
+    /// How long its oldest unacknowledged message has been with it.
+    pub oldest_unacked: Option<Duration>,
+}
+
+/// A row of `cqrs_dead_letter`.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Its number.
+    pub id: i64,
+    /// What is being done about it.
+    pub state: LetterState,
+    /// The class of the reason, in one word: `unreadable`, `missing_column`, `type`, `constraint`,
+    /// `expired`, `handler`, `parked`, `panic`, `gap`, `unknown_model`, `database`.
+    pub reason: String,
+    /// The reason in words, with its causes.
+    pub error: Option<String>,
+    /// Equal for letters that failed in the same way.
+    pub fingerprint: Option<String>,
+    /// How often it has failed.
+    pub attempts: u32,
+    /// When it is looked at again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When it came.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The message's identity, where its sender gave one.
+    pub message_id: Option<Uuid>,
+    /// How the message came.
+    pub routing_key: String,
+    /// The message's body, byte by byte.
+    pub body: Bytes,
+    /// The model, where it could be read.
+    pub cqrs_id: Option<String>,
+    /// The instance, where it could be read.
+    pub instance_pk: Option<String>,
+    /// The signal, where it could be read.
+    pub signal: Option<String>,
+    /// The revision, where it could be read.
+    pub revision: Option<i64>,
+}
+
+/// What is being done about a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LetterState {
+    /// It waits for something else to come.
+    Waiting,
+    /// It is tried again.
+    Retrying,
+    /// Nothing, until someone does.
+    Dead,
+    /// Nothing any more: a newer state has been applied.
+    Superseded,
+    /// Nothing any more: someone discarded it.
+    Discarded,
+    /// Nothing any more: it was applied in the end.
+    Resolved,
+}
+
+impl LetterState {
+    /// The state of a stored word; one that a newer program wrote counts as dead.
+    pub(crate) fn parse(word: &str) -> Self {
+        [
+            Self::Waiting,
+            Self::Retrying,
+            Self::Superseded,
+            Self::Discarded,
+            Self::Resolved,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+        .unwrap_or(Self::Dead)
+    }
+
+    /// The word used in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Retrying => "retrying",
+            Self::Dead => "dead",
+            Self::Superseded => "superseded",
+            Self::Discarded => "discarded",
+            Self::Resolved => "resolved",
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A table as its catalog describes it, compared with the model.
+
+use std::collections::HashSet;
+
+use crate::TableModel;
+
+/// What the catalog says of a table.
+#[derive(Debug, Clone, Default)]
+pub struct Description {
+    /// In the table's order.
+    pub(crate) columns: Vec<Column>,
+    /// The column sets of the unique indexes that an upsert can name.
+    pub(crate) unique: Vec<Vec<String>>,
+    /// Whether something runs before a row is inserted and may fill columns in.
+    pub(crate) has_before_trigger: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    /// Its type, in the database's words.
+    pub(crate) type_name: String,
+    pub(crate) not_null: bool,
+    pub(crate) has_default: bool,
+    /// Whether a value may be given: not so for generated columns.
+    pub(crate) writable: bool,
+}
+
+impl Description {
+    /// Where a column is.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// All that keeps the model from being applied to this table, each with its remedy.
+    pub(crate) fn problems(&self, model: &TableModel) -> Vec<String> {
+        let mut problems = Vec::new();
+        self.check_key(model, &mut problems);
+        if let Some(mapping) = &model.columns {
+            self.check_mapping(model, mapping, &mut problems);
+        }
+        problems
+    }
+
+    fn check_key(&self, model: &TableModel, problems: &mut Vec<String>) {
+        let table = &model.table;
+        let columns: HashSet<&str> = model.key.iter().map(String::as_str).collect();
+        if model.key.is_empty() || columns.len() < model.key.len() {
+            problems.push(format!(
+                "table {table:?}: `key` must name its columns, each once"
+            ));
+            return;
+        }
+        let mut known = true;
+        for column in &model.key {
+            if self.position(column).is_none() {
+                known = false;
+                problems.push(format!(
+                    "table {table:?} has no column {column:?}: correct `key`, or add the column"
+                ));
+            }
+        }
+        let unique = self.unique.iter().any(|index| {
+            index.len() == columns.len() && index.iter().all(|name| columns.contains(name.as_str()))
+        });
+        if known && !unique {
+            problems.push(format!(
+                "table {table:?} has no unique index on ({}): create one, without a condition, or \
+                 correct `key`",
+                model.key.join(", ")
+            ));
+        }
+    }
+
+    fn check_mapping(
+        &self,
+        model: &TableModel,
+        mapping: &[(String, String)],
+        problems: &mut Vec<String>,
+    ) {
+        let table = &model.table;
+        let mut fed: HashSet<&str> = model.key.iter().map(String::as_str).collect();
+        for (member, column) in mapping {
+            match self.position(column) {
+                None => problems.push(format!(
+                    "table {table:?} has no column {column:?} for {member:?}: correct `columns`, \
+                     or add the column"
+                )),
+                Some(at) if !self.columns[at].writable => problems.push(format!(
+                    "column {column:?} of table {table:?} is generated and takes no value: remove \
+                     it from `columns`"
+                )),
+                Some(_) if !fed.insert(column) && !model.key.contains(column) => {
+                    problems.push(format!(
+                        "column {column:?} of table {table:?} is fed twice: correct `columns`"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        for column in &self.columns {
+            if self.requires(column) && !fed.contains(column.name.as_str()) {
+                problems.push(format!(
+                    "column {:?} of table {table:?} must have a value and `columns` gives it none: \
+                     map it, give it a default, or let it be null",
+                    column.name
+                ));
+            }
+        }
+    }
+
+    /// Whether a row without this column is refused.
+    pub(crate) const fn requires(&self, column: &Column) -> bool {
+        column.not_null && !column.has_default && column.writable && !self.has_before_trigger
+    }
+}

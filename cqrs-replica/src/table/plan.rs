@@ -1,0 +1,182 @@
+//! How events become rows of one table.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cqrs_core::{Event, InstanceKey};
+use serde_json::value::RawValue;
+
+use super::{Column, Description, Row, TableName};
+use crate::{
+    TableModel,
+    letter::{Fault, Reason},
+};
+
+/// A table model compared with its table.
+#[derive(Debug)]
+pub struct TablePlan {
+    /// The table, as SQL.
+    pub(crate) table: String,
+    /// The table's columns.
+    pub(crate) columns: Vec<Column>,
+    /// Those of the key, in the model's order.
+    pub(crate) key: Vec<usize>,
+    members: Members,
+    /// Columns without which, or with null in which, no row is taken.
+    required: Vec<usize>,
+    /// Columns in which null is refused.
+    never_null: Vec<usize>,
+    /// Statements made before, by what they are made of.
+    statements: Mutex<HashMap<Vec<usize>, Arc<str>>>,
+}
+
+/// Which member of the data goes into which column.
+#[derive(Debug)]
+enum Members {
+    Mapped(Vec<(String, usize)>),
+    ByName(HashMap<String, usize>),
+}
+
+impl TablePlan {
+    /// The plan, or what stands in its way.
+    pub(crate) fn new(
+        model: &TableModel,
+        description: Option<Description>,
+    ) -> Result<Self, Vec<String>> {
+        let table = &model.table;
+        let Some(description) = description else {
+            return Err(vec![format!(
+                "there is no table {table:?}: create it, or correct `table`"
+            )]);
+        };
+        let problems = description.problems(model);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let key: Vec<usize> = model
+            .key
+            .iter()
+            .filter_map(|name| description.position(name))
+            .collect();
+        let fed = |column: &usize| !key.contains(column);
+        let members = match &model.columns {
+            Some(mapping) => Members::Mapped(
+                mapping
+                    .iter()
+                    .filter_map(|(member, name)| {
+                        Some((member.clone(), description.position(name).filter(fed)?))
+                    })
+                    .collect(),
+            ),
+            None => Members::ByName(
+                (0..description.columns.len())
+                    .filter(fed)
+                    .filter(|&at| description.columns[at].writable)
+                    .map(|at| (description.columns[at].name.clone(), at))
+                    .collect(),
+            ),
+        };
+        let those = |condition: &dyn Fn(&Column) -> bool| -> Vec<usize> {
+            (0..description.columns.len())
+                .filter(fed)
+                .filter(|&at| condition(&description.columns[at]))
+                .collect()
+        };
+        let required = those(&|column| description.requires(column));
+        let never_null = those(&|column| column.not_null && !description.has_before_trigger);
+        Ok(Self {
+            table: TableName::new(table).quoted(),
+            key,
+            members,
+            required,
+            never_null,
+            columns: description.columns,
+            statements: Mutex::default(),
+        })
+    }
+
+    /// The row that an event's data makes.
+    ///
+    /// Every column that must have a value must be in the data, whether the row exists or not: a
+    /// save carries the whole state.
+    pub(crate) fn row<'e>(&self, event: &'e Event) -> Result<Row<'e>, Fault> {
+        let parts = match &event.key {
+            InstanceKey::Composite(parts) => parts.len(),
+            _ => 1,
+        };
+        if parts != self.key.len() {
+            return Err(Fault::new(
+                Reason::Type,
+                format!(
+                    "the key has {parts} parts, that of the table {} columns",
+                    self.key.len()
+                ),
+            ));
+        }
+        let mut values: Vec<(usize, &RawValue)> = match &self.members {
+            Members::Mapped(mapping) => mapping
+                .iter()
+                .filter_map(|(member, column)| Some((*column, event.data.get(member)?)))
+                .collect(),
+            Members::ByName(by_name) => event
+                .data
+                .iter()
+                .filter_map(|(member, value)| Some((*by_name.get(member)?, value)))
+                .collect(),
+        };
+        values.sort_unstable_by_key(|(column, _)| *column);
+        self.check(&values)?;
+        Ok(Row {
+            key: &event.key,
+            values,
+        })
+    }
+
+    fn check(&self, values: &[(usize, &RawValue)]) -> Result<(), Fault> {
+        let missing: Vec<&str> = self
+            .required
+            .iter()
+            .filter(|column| values.binary_search_by_key(column, |(at, _)| at).is_err())
+            .map(|&column| self.columns[column].name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            let s = if missing.len() == 1 { "" } else { "s" };
+            return Err(Fault::new(
+                Reason::MissingColumn,
+                format!(
+                    "the data has no value for the required column{s} {}",
+                    missing.join(", ")
+                ),
+            ));
+        }
+        for (column, value) in values {
+            if value.get() == "null" && self.never_null.contains(column) {
+                return Err(Fault::new(
+                    Reason::Constraint,
+                    format!("column {:?} must not be null", self.columns[*column].name),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The statement for these columns, made once.
+    pub(crate) fn statement(
+        &self,
+        columns: &[usize],
+        make: impl FnOnce(&Self, &[usize]) -> String,
+    ) -> Arc<str> {
+        let mut statements = self
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(sql) = statements.get(columns) {
+            return Arc::clone(sql);
+        }
+        let sql: Arc<str> = make(self, columns).into();
+        statements.insert(columns.to_vec(), Arc::clone(&sql));
+        sql
+    }
+}

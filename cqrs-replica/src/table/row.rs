@@ -1,0 +1,131 @@
+//! Rows made of the JSON text that came, so that no number is rounded on its way.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use cqrs_core::{InstanceKey, KeyPart};
+use serde_json::value::RawValue;
+
+use super::{TablePlan, quoted};
+
+/// A row to write.
+#[derive(Debug, Clone)]
+pub(crate) struct Row<'e> {
+    pub(crate) key: &'e InstanceKey,
+    /// By column, in the table's order; the key's columns are not among them.
+    pub(crate) values: Vec<(usize, &'e RawValue)>,
+}
+
+impl<'e> Row<'e> {
+    /// Takes over the columns of an earlier state of the same row that this one does not have.
+    pub(crate) fn over(mut self, earlier: Row<'e>) -> Self {
+        for (column, value) in earlier.values {
+            if let Err(at) = self
+                .values
+                .binary_search_by_key(&column, |(column, _)| *column)
+            {
+                self.values.insert(at, (column, value));
+            }
+        }
+        self
+    }
+}
+
+/// What a batch does to a table: first the deletes, then the rows.
+#[derive(Debug, Default)]
+pub struct TableWrites<'e> {
+    pub(crate) deletes: Vec<&'e InstanceKey>,
+    pub(crate) rows: Vec<Row<'e>>,
+}
+
+impl TablePlan {
+    /// The columns of a row, key first: what its statement is made of.
+    pub(crate) fn columns_of(&self, row: &Row<'_>) -> Vec<usize> {
+        self.key
+            .iter()
+            .copied()
+            .chain(row.values.iter().map(|(column, _)| *column))
+            .collect()
+    }
+
+    /// Every column with its value, key first.
+    pub(crate) fn cells<'r>(&self, row: &'r Row<'_>) -> Vec<(usize, Cow<'r, RawValue>)> {
+        let key = key_parts(row.key)
+            .into_iter()
+            .filter_map(|part| RawValue::from_string(part).ok().map(Cow::Owned));
+        let values = row
+            .values
+            .iter()
+            .map(|&(column, value)| (column, Cow::Borrowed(value)));
+        self.key.iter().copied().zip(key).chain(values).collect()
+    }
+
+    /// The rows by their sets of columns, which need a statement each.
+    pub(crate) fn by_columns<'r, 'e>(
+        &self,
+        rows: &'r [Row<'e>],
+    ) -> Vec<(Vec<usize>, Vec<&'r Row<'e>>)> {
+        let mut at: HashMap<Vec<usize>, usize> = HashMap::new();
+        let mut groups: Vec<(Vec<usize>, Vec<&'r Row<'e>>)> = Vec::new();
+        for row in rows {
+            let columns = self.columns_of(row);
+            if let Some(&group) = at.get(&columns) {
+                groups[group].1.push(row);
+            } else {
+                at.insert(columns.clone(), groups.len());
+                groups.push((columns, vec![row]));
+            }
+        }
+        groups
+    }
+
+    /// Names of columns as SQL, each after `prefix`.
+    pub(crate) fn list(&self, columns: &[usize], prefix: &str) -> String {
+        let names: Vec<String> = columns
+            .iter()
+            .map(|&column| format!("{prefix}{}", quoted(&self.columns[column].name)))
+            .collect();
+        names.join(", ")
+    }
+
+    /// What an upsert does with the columns beside the key.
+    pub(crate) fn on_conflict(&self, columns: &[usize]) -> String {
+        let key = self.list(&self.key, "");
+        let sets: Vec<String> = columns
+            .iter()
+            .filter(|column| !self.key.contains(column))
+            .map(|&column| {
+                let name = quoted(&self.columns[column].name);
+                format!("{name} = excluded.{name}")
+            })
+            .collect();
+        if sets.is_empty() {
+            format!("on conflict ({key}) do nothing")
+        } else {
+            format!("on conflict ({key}) do update set {}", sets.join(", "))
+        }
+    }
+}
+
+/// The parts of a key as JSON text, one for each column.
+pub(crate) fn key_parts(key: &InstanceKey) -> Vec<String> {
+    match key {
+        InstanceKey::Composite(parts) => parts.iter().map(part_json).collect(),
+        single => vec![single.to_json()],
+    }
+}
+
+fn part_json(part: &KeyPart) -> String {
+    serde_json::to_string(part).expect("numbers and strings always serialise")
+}
+
+/// What kind of value a JSON text is, for messages that must not repeat the value.
+pub(crate) fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'"') => "string",
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}

@@ -1,0 +1,81 @@
+//! Recording: revisions, bodies, calls, and the schema behind them.
+
+mod body;
+mod calls;
+mod concurrency;
+mod current;
+mod fixture;
+mod refusals;
+mod revisions;
+mod schema;
+
+/// Each of these on a fresh database.
+macro_rules! conformance {
+    ($fixture:ty: $($module:ident::{$($name:ident),+ $(,)?}),+ $(,)?) => {$($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            crate::record::$module::$name(<$fixture as crate::record::fixture::Fixture>::new().await).await;
+        }
+    )+)+};
+}
+
+/// The suite: its names, once.
+macro_rules! suite {
+    ($fixture:ty) => {
+        conformance!($fixture:
+            revisions::{
+                the_first_revision_is_0_and_none_is_left_out,
+                an_instance_that_comes_back_goes_on_counting,
+                instances_count_by_themselves,
+                a_rollback_leaves_nothing,
+                a_rolled_back_savepoint_leaves_nothing,
+                the_time_rises_with_the_revision_whatever_the_clock_does,
+                a_sync_carries_the_revision,
+                a_sync_of_a_deleted_instance_brings_it_back,
+                a_direct_sync_names_its_queue,
+                what_is_filtered_out_is_deleted_once_and_then_nothing,
+            },
+            body::{
+                a_save_has_the_nine_keys_and_the_forms_of_django,
+                a_delete_has_the_id_and_its_custom_data,
+                a_whole_second_has_no_fraction,
+                a_time_to_live_is_written_in_whole_seconds,
+                text_of_any_kind_arrives_as_it_was,
+                previous_data_names_what_changed,
+            },
+            calls::{
+                many_at_once_get_ids_in_their_order,
+                an_instance_twice_in_one_call_is_one_event,
+                a_thousand_in_one_call,
+                syncs_and_saves_in_one_call_keep_to_themselves,
+                nothing_at_all_is_fine,
+            },
+            concurrency::{
+                two_writers_of_one_row_get_consecutive_revisions,
+                calls_in_opposite_orders_do_not_deadlock,
+                a_cancelled_begin_leaves_no_transaction_behind,
+            },
+            current::{
+                the_current_state_is_read_under_the_lock,
+                a_first_record_of_the_current_state_is_revision_0,
+                a_failed_read_uses_up_no_revision,
+                the_state_of_another_instance_is_refused,
+            },
+            refusals::{
+                outside_of_a_transaction_nothing_is_recorded,
+                what_cannot_be_sent_is_refused_before_anything_is_written,
+                missing_tables_are_named_with_the_remedy,
+            },
+            schema::{
+                migrating_twice_changes_nothing,
+                a_newer_schema_is_refused,
+                every_statement_prepares,
+                keys_and_slots_are_those_the_database_makes,
+            },
+        );
+    };
+}
+
+#[cfg(feature = "servers")]
+mod postgres;
+mod sqlite;

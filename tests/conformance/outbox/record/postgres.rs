@@ -1,0 +1,368 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use cqrs_core::SecretUrl;
+use cqrs_outbox::{Change, begin, migrate, record, record_all};
+use cqrs_tests::postgres::TestDatabase;
+use serde_json::value::RawValue;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row,
+    SqlSafeStr, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow, PgSslMode},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+};
+
+use super::fixture::{Account, Fixture, Line, drop_after_polls, revision};
+
+struct PostgresFixture {
+    pool: PgPool,
+    database: TestDatabase,
+}
+
+impl Fixture for PostgresFixture {
+    type Tx = Transaction<'static, Postgres>;
+    type Connection = PgConnection;
+
+    const STATEMENTS: &'static str = "postgres/sql";
+
+    async fn new() -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        migrate(&database.secret_url()).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(5);
+        let pool = pool.connect(database.url()).await.unwrap();
+        pool.execute("create table account (id bigint primary key, name text not null)")
+            .await
+            .unwrap();
+        Self { pool, database }
+    }
+
+    fn url(&self) -> SecretUrl {
+        self.database.secret_url()
+    }
+
+    async fn begin(&self) -> Self::Tx {
+        begin(&self.pool).await.unwrap()
+    }
+
+    async fn cancel_begin_and_insert(&self, polls: usize) {
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect(self.database.url()).await.unwrap();
+        drop_after_polls(begin(&pool), polls).await;
+        pool.execute("insert into account (id, name) values (1, 'x')")
+            .await
+            .unwrap();
+        pool.close().await;
+    }
+
+    async fn commit(tx: Self::Tx) {
+        tx.commit().await.unwrap();
+    }
+
+    async fn rollback(tx: Self::Tx) {
+        tx.rollback().await.unwrap();
+    }
+
+    async fn connection(&self) -> PgConnection {
+        PgConnection::connect(self.database.url()).await.unwrap()
+    }
+
+    async fn execute(tx: &mut Self::Tx, sql: &str) {
+        tx.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+    }
+
+    async fn text(tx: &mut Self::Tx, sql: &str) -> Option<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+            .fetch_optional(&mut **tx)
+            .await
+            .unwrap()
+    }
+
+    async fn prepare(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
+        self.pool.prepare(sql).await.map(drop)
+    }
+
+    async fn key(&self, cqrs_id: &str, key: &RawValue) -> (String, Option<u16>) {
+        // As a trigger would: a scalar column as text, several as an array of what to_json makes.
+        let sql = "with part as (
+                select place, case
+                    when json_typeof(value) = 'number' then to_json((value #>> '{}')::numeric)
+                    else to_json(value #>> '{}')
+                end as value
+                from json_array_elements(
+                    case json_typeof($2::json) when 'array' then $2::json
+                    else json_build_array($2::json) end
+                ) with ordinality as part(value, place)
+            ),
+            key as (
+                select case json_typeof($2::json)
+                    when 'array' then '[' || string_agg(value::text, ',' order by place) || ']'
+                    else min(value #>> '{}')
+                end as canonical
+                from part
+            )
+            select canonical, get_byte(
+                sha256(convert_to($1, 'UTF8') || '\\x00'::bytea || convert_to(canonical, 'UTF8')), 0
+            ) & 63
+            from key";
+        let row = sqlx::query(sql)
+            .bind(cqrs_id)
+            .bind(key.get())
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        (
+            row.get(0),
+            Some(u16::try_from(row.get::<i32, _>(1)).unwrap()),
+        )
+    }
+
+    async fn outbox(&self) -> Vec<Line> {
+        let sql = "select id, message_id, slot, instance_pk, signal, queue, revision, body,
+                          traceparent, extract(epoch from expires_at - created_at)::float8
+                   from cqrs_outbox order by id";
+        let rows = self.pool.fetch_all(sql).await.unwrap();
+        rows.iter().map(line).collect()
+    }
+
+    async fn revision(&self, instance_pk: &str) -> Option<(i64, bool)> {
+        sqlx::query_as(
+            "select revision, deleted from cqrs_revision where cqrs_id = 'account'
+             and instance_pk = $1",
+        )
+        .bind(instance_pk)
+        .fetch_optional(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn set_updated(&self, instance_pk: &str, micros: i64) {
+        sqlx::query(
+            "update cqrs_revision
+             set updated = timestamptz 'epoch' + $2 * interval '1 microsecond'
+             where instance_pk = $1",
+        )
+        .bind(instance_pk)
+        .bind(micros)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+}
+
+fn line(row: &PgRow) -> Line {
+    Line {
+        id: row.get(0),
+        message_id: row.get(1),
+        slot: row.get::<i16, _>(2).into(),
+        instance_pk: row.get(3),
+        signal: row.get(4),
+        queue: row.get(5),
+        revision: row.get(6),
+        body: row.get::<Vec<u8>, _>(7).into(),
+        traceparent: row.get(8),
+        life: row.get(9),
+    }
+}
+
+suite!(PostgresFixture);
+
+/// Counts the times the server has said that it is ready for the next query: once for each round
+/// trip of the driver.
+async fn count_round_trips(
+    mut server: OwnedReadHalf,
+    mut client: impl AsyncWriteExt + Unpin,
+    count: Arc<AtomicUsize>,
+) {
+    loop {
+        let mut head = [0; 5];
+        if server.read_exact(&mut head).await.is_err() {
+            return;
+        }
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let mut rest = vec![0; length - 4];
+        server.read_exact(&mut rest).await.unwrap();
+        if head[0] == b'Z' {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        client.write_all(&head).await.unwrap();
+        client.write_all(&rest).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_one_round_trip_and_so_are_many() {
+    let db = PostgresFixture::new().await;
+    let options: PgConnectOptions = db.database.url().parse().unwrap();
+    let options = options.ssl_mode(PgSslMode::Disable);
+    let server = (options.get_host().to_owned(), options.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    let mut proxy = tokio::task::JoinSet::new();
+    proxy.spawn(async move {
+        let (client, _) = listener.accept().await.unwrap();
+        let (server_read, mut server_write) =
+            TcpStream::connect(server).await.unwrap().into_split();
+        let (mut client_read, client_write) = client.into_split();
+        let there = async {
+            tokio::io::copy(&mut client_read, &mut server_write)
+                .await
+                .map(drop)
+        };
+        let back = count_round_trips(server_read, client_write, counter);
+        let _ = tokio::join!(there, back);
+    });
+
+    let mut connection = options
+        .host("127.0.0.1")
+        .port(port)
+        .connect()
+        .await
+        .unwrap();
+    let mut tx = connection.begin().await.unwrap();
+    // The first one also prepares the statement.
+    record(&mut tx, Change::saved(&Account::new(1)))
+        .await
+        .unwrap();
+    let before = count.load(Ordering::SeqCst);
+    record(&mut tx, Change::saved(&Account::new(1)))
+        .await
+        .unwrap();
+    assert_eq!(count.load(Ordering::SeqCst) - before, 1);
+    let changes = (0..200).map(|id| Change::saved(&Account::new(id)));
+    record_all(&mut tx, changes).await.unwrap();
+    assert_eq!(count.load(Ordering::SeqCst) - before, 2);
+}
+
+/// However many revisions there are, a call looks up its own.
+#[tokio::test]
+async fn no_plan_reads_the_whole_table() {
+    let db = PostgresFixture::new().await;
+    let mut tx = db.begin().await;
+    PostgresFixture::execute(
+        &mut tx,
+        "insert into cqrs_revision select 'account', n::text, 0, now(), false
+         from generate_series(1, 50000) as n",
+    )
+    .await;
+    PostgresFixture::execute(&mut tx, "analyze cqrs_revision").await;
+    let record = include_str!("../../../../cqrs-outbox/src/postgres/sql/record.sql");
+    PostgresFixture::execute(&mut tx, &format!("prepare call as {record}")).await;
+    let nulls = vec!["null"; 14].join(", ");
+    for mode in ["force_generic_plan", "force_custom_plan"] {
+        PostgresFixture::execute(&mut tx, &format!("set local plan_cache_mode = {mode}")).await;
+        let explain = AssertSqlSafe(format!("explain execute call({nulls})"));
+        let plan: Vec<String> = sqlx::query_scalar(explain)
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+        let plan = plan.join("\n");
+        assert!(!plan.contains("Seq Scan"), "{plan}");
+        assert!(
+            plan.contains("Index Scan using cqrs_revision_pkey"),
+            "{plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_helper_that_takes_the_connection_can_record() {
+    async fn helper(connection: &mut PgConnection) {
+        record(connection, Change::saved(&Account::new(1)))
+            .await
+            .unwrap();
+    }
+    let db = PostgresFixture::new().await;
+    let mut tx = db.begin().await;
+    helper(&mut tx).await;
+    record(&mut *tx, Change::saved(&Account::new(2)))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.outbox().await.len(), 2);
+}
+
+/// A writer that waits for the lock gets the next revision and a later id, although its statement
+/// and its snapshot are older than the other's commit.
+#[tokio::test]
+async fn who_waits_comes_later() {
+    let db = PostgresFixture::new().await;
+    let mut first = db.begin().await;
+    record(&mut first, Change::saved(&Account::named(1, "first")))
+        .await
+        .unwrap();
+    let waiting = async {
+        let mut second = db.begin().await;
+        let recorded = record(&mut second, Change::saved(&Account::named(1, "second"))).await;
+        second.commit().await.unwrap();
+        recorded.unwrap()
+    };
+    let committing = async {
+        loop {
+            let sql = "select count(*) from pg_stat_activity
+                       where wait_event_type = 'Lock' and query like '-- cqrs-outbox: record%'
+                       and datname = current_database()";
+            if sqlx::query_scalar::<_, i64>(sql)
+                .fetch_one(&db.pool)
+                .await
+                .unwrap()
+                == 1
+            {
+                break;
+            }
+        }
+        first.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(waiting, committing);
+    assert_eq!(revision(second), 1);
+    let names: Vec<_> = db
+        .outbox()
+        .await
+        .iter()
+        .map(|line| {
+            line.json()["instance_data"]["name"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(names, ["first", "second"]);
+}
+
+/// Not a test of speed: prints what a call costs, `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "prints a measurement"]
+async fn measure() {
+    let db = PostgresFixture::new().await;
+    for size in [1_usize, 10, 100, 1000] {
+        let mut tx = db.begin().await;
+        let rounds = (5000 / size).max(20);
+        let mut spent = Duration::ZERO;
+        for round in 0..rounds {
+            let start = Instant::now();
+            let changes = (0..size).map(|n| {
+                Change::saved(&Account::new(
+                    i64::try_from((round * size + n) % 4000).unwrap(),
+                ))
+            });
+            record_all(&mut tx, changes).await.unwrap();
+            spent += start.elapsed();
+        }
+        tx.commit().await.unwrap();
+        eprintln!(
+            "{size} a call: {:?} a call, {:?} an event",
+            spent / u32::try_from(rounds).unwrap(),
+            spent / u32::try_from(rounds * size).unwrap()
+        );
+    }
+}

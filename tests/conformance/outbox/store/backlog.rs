@@ -1,0 +1,42 @@
+//! How much there is.
+
+use std::time::Duration;
+
+use cqrs_outbox::{Buried, DeadReason, OutboxSession, Postponed, Settlement};
+
+use super::fixture::{Fixture, Holder, row};
+
+pub(super) async fn the_backlog_is_counted<F: Fixture>(fixture: F) {
+    let mut session = fixture.session().await;
+    let empty = session.backlog().await.unwrap();
+    assert_eq!((empty.rows, empty.retrying, empty.dead), (0, 0, 0));
+    assert!(empty.oldest.is_none() && empty.census.relays.is_empty());
+
+    let holder = Holder::of_all(&mut session).await;
+    let added = fixture.add(&[row(1, "a"), row(1, "b"), row(1, "c")]).await;
+    let settlement = Settlement {
+        postponed: vec![Postponed {
+            row: added[0],
+            attempts: 1,
+            delay: Duration::from_secs(60),
+            error: String::new(),
+        }],
+        dead: vec![Buried {
+            row: added[1],
+            reason: DeadReason::Failed,
+            error: String::new(),
+            attempts: 1,
+        }],
+        ..Settlement::default()
+    };
+    session.settle(&settlement, &holder.held).await.unwrap();
+    let beat = session.backlog().await.unwrap().census.relays[0].beat;
+    let backlog = session.backlog().await.unwrap();
+    assert_eq!((backlog.rows, backlog.retrying, backlog.dead), (2, 1, 1));
+    assert!(backlog.oldest.unwrap() < Duration::from_secs(60));
+    assert_eq!(backlog.census.leases.len(), 64);
+    assert_eq!(
+        backlog.census.relays[0].beat, beat,
+        "looking renews nothing"
+    );
+}

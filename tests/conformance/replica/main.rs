@@ -1,0 +1,22 @@
+//! What the replica's store promises, in one suite for all databases.
+//!
+//! The bodies are generic over a [`fixture::Fixture`]; `postgres.rs` and `sqlite.rs` name those that
+//! apply, and add what is theirs alone.
+
+#[macro_use]
+mod fixture;
+mod bookkeeping;
+mod faults;
+mod handlers;
+mod in_step;
+mod letters;
+mod message;
+mod order;
+#[cfg(feature = "servers")]
+mod postgres;
+mod recorder;
+mod schema;
+mod sqlite;
+mod syncs;
+mod tables;
+mod values;

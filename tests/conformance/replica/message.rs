@@ -1,0 +1,132 @@
+//! Messages as a master sends them.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use cqrs_core::{
+    Signal,
+    transport::{Delivery, DeliveryTag, Headers},
+    wire::format_updated,
+};
+use cqrs_replica::Incoming;
+use uuid::Uuid;
+
+/// A message to be.
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) signal: Signal,
+    pub(super) cqrs_id: &'static str,
+    /// JSON.
+    pub(super) key: String,
+    pub(super) revision: i64,
+    /// Seconds on the master's clock.
+    pub(super) at: i64,
+    /// The members of the data, as JSON.
+    pub(super) data: String,
+    pub(super) counted: bool,
+    pub(super) message_id: Option<Uuid>,
+    /// JSON.
+    pub(super) expires: String,
+    /// Instead of all this.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl Message {
+    pub(super) fn new(signal: Signal, cqrs_id: &'static str, key: &str, revision: i64) -> Self {
+        Self {
+            signal,
+            cqrs_id,
+            key: key.to_owned(),
+            revision,
+            at: revision,
+            data: String::new(),
+            counted: true,
+            message_id: None,
+            expires: "null".to_owned(),
+            body: None,
+        }
+    }
+
+    pub(super) fn save(cqrs_id: &'static str, key: &str, revision: i64, data: &str) -> Self {
+        Self { data: data.to_owned(), ..Self::new(Signal::Save, cqrs_id, key, revision) }
+    }
+
+    pub(super) fn sync(cqrs_id: &'static str, key: &str, revision: i64, data: &str) -> Self {
+        Self { data: data.to_owned(), ..Self::new(Signal::Sync, cqrs_id, key, revision) }
+    }
+
+    pub(super) fn delete(cqrs_id: &'static str, key: &str, revision: i64) -> Self {
+        Self {
+            data: format!("\"id\":{key}"),
+            ..Self::new(Signal::Delete, cqrs_id, key, revision)
+        }
+    }
+
+    /// A body that is no event.
+    pub(super) fn raw(body: &[u8]) -> Self {
+        Self { body: Some(body.to_vec()), ..Self::new(Signal::Save, "account", "1", 0) }
+    }
+
+    pub(super) fn at(self, at: i64) -> Self {
+        Self { at, ..self }
+    }
+
+    pub(super) fn id(self, id: u128) -> Self {
+        Self { message_id: Some(Uuid::from_u128(id)), ..self }
+    }
+
+    /// As django-cqrs sends it.
+    pub(super) fn django(self) -> Self {
+        Self { counted: false, ..self }
+    }
+
+    pub(super) fn expires(self, time: &str) -> Self {
+        Self { expires: format!("\"{time}\""), ..self }
+    }
+
+    pub(super) fn body(&self) -> Vec<u8> {
+        if let Some(body) = &self.body {
+            return body.clone();
+        }
+        let updated = format_updated(time(self.at));
+        let comma = if self.data.is_empty() { "" } else { "," };
+        format!(
+            "{{\"signal_type\":\"{}\",\"cqrs_id\":\"{}\",\"instance_data\":{{{}{comma}\
+             \"cqrs_revision\":{},\"cqrs_updated\":\"{updated}\"}},\"previous_data\":null,\
+             \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":0,\"expires\":{},\
+             \"meta\":{{}}}}",
+            self.signal, self.cqrs_id, self.data, self.revision, self.key, self.revision,
+            self.expires,
+        )
+        .into_bytes()
+    }
+
+    pub(super) fn incoming(&self) -> Incoming {
+        Incoming::new(Delivery {
+            tag: DeliveryTag(1),
+            message_id: self.message_id,
+            routing_key: self.cqrs_id.to_owned(),
+            body: Bytes::from(self.body()),
+            headers: Headers { trace: None, counted: self.counted },
+            redelivered: false,
+        })
+    }
+}
+
+fn time(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_323_045 + second, 678_901_000).unwrap()
+}
+
+/// An account's save.
+pub(super) fn account(key: i64, revision: i64, name: &str) -> Message {
+    Message::save(
+        "account",
+        &key.to_string(),
+        revision,
+        &format!("\"id\":{key},\"name\":\"{name}\",\"qty\":{revision}"),
+    )
+}
+
+/// An account's delete.
+pub(super) fn gone(key: i64, revision: i64) -> Message {
+    Message::delete("account", &key.to_string(), revision)
+}

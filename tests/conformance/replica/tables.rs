@@ -1,0 +1,205 @@
+//! Tables that are kept equal to a model's state.
+
+use cqrs_replica::{Applied, SkipReason, TableModel};
+
+use super::{
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
+    message::{Message, account, gone},
+};
+
+const ACCOUNTS: &str = "select cast(id as text), name, cast(qty as text) from account order by id";
+
+pub(super) async fn a_row_follows_its_instance<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
+    assert_eq!(replica.one(&account(2, 0, "b")).await, APPLIED);
+    assert_eq!(replica.one(&account(1, 1, "c")).await, APPLIED);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|c|1", "2|b|0"]);
+    assert_eq!(replica.one(&gone(1, 2)).await, APPLIED);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["2|b|0"]);
+}
+
+pub(super) async fn only_the_last_state_of_a_batch_is_written<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let answers = replica
+        .apply(&[account(1, 0, "a"), account(2, 0, "x"), account(1, 1, "b"), account(1, 2, "c")])
+        .await;
+    let overtaken = Applied::Skipped(SkipReason::Overtaken);
+    assert_eq!(answers, [overtaken.clone(), APPLIED, overtaken.clone(), APPLIED]);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|c|2", "2|x|0"]);
+    let answers = replica.apply(&[gone(1, 3), account(1, 4, "d"), gone(1, 5)]).await;
+    assert_eq!(answers, [overtaken.clone(), overtaken, APPLIED]);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["2|x|0"]);
+}
+
+pub(super) async fn a_gap_is_counted_not_waited_for<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    assert_eq!(replica.one(&account(1, 4, "a")).await, APPLIED);
+    let answer = replica.one(&account(1, 7, "b")).await;
+    assert_eq!(answer, Applied::Applied { gap: 2, expired: false });
+}
+
+pub(super) async fn a_re_created_row_keeps_nothing_of_the_deleted_one<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    let bare = Message::save("account", "1", 2, "\"name\":\"b\"");
+    replica.apply(&[gone(1, 1), bare]).await;
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b|-"]);
+}
+
+pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
+    let model = TableModel::new("account_ref", "ref")
+        .with_columns([("name", "full_name"), ("qty", "amount"), ("missing", "note")]);
+    let mut replica = Replica::<F>::new(
+        &["create table account_ref (ref integer primary key, full_name text not null,
+           amount integer, note text, name text default 'own') {strict}"],
+        [table("account", model)],
+    )
+    .await;
+    assert_eq!(replica.one(&account(7, 0, "a")).await, APPLIED);
+    assert_eq_rows(
+        &replica
+            .rows("select cast(ref as text), full_name, cast(amount as text), note, name
+                   from account_ref")
+            .await,
+        &["7|a|0|-|own"],
+    );
+}
+
+pub(super) async fn members_without_a_column_are_ignored<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let message =
+        Message::save("account", "1", 0, r#""id":1,"extra":{"a":[1]},"name":"a","Name":"b""#);
+    assert_eq!(replica.one(&message).await, APPLIED);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|a|-"]);
+}
+
+pub(super) async fn a_column_that_is_not_sent_keeps_its_value<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    replica.one(&Message::save("account", "1", 1, "\"name\":\"b\"")).await;
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b|0"]);
+    // Also when the message that sent it was overtaken, and among rows of other columns.
+    let partly = Message::save("account", "1", 3, "\"name\":\"c\"");
+    replica.apply(&[account(1, 2, "x"), account(2, 0, "y"), partly]).await;
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|c|2", "2|y|0"]);
+}
+
+pub(super) async fn null_is_a_value<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    replica.one(&Message::save("account", "1", 1, r#""name":"a","qty":null"#)).await;
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|a|-"]);
+}
+
+pub(super) async fn keys_may_be_text_uuids_or_composite<F: Fixture>() {
+    let mut replica = Replica::<F>::new(
+        &[
+            "create table label (code text primary key, v integer) {strict}",
+            "create table item (item {uuid} primary key, v integer) {strict}",
+            "create table line (document text not null, no integer not null, v integer,
+             primary key (no, document)) {strict}",
+        ],
+        [
+            table("label", TableModel::new("label", "code")),
+            table("item", TableModel::new("item", "item")),
+            table("line", TableModel::new("line", "").with_key(["document", "no"])),
+        ],
+    )
+    .await;
+    let uuid = "\"0189d2f0-7a5e-7cc2-98ab-3f0f6e3b2a11\"";
+    let odd = r#""Zoë \"☃\" \\""#;
+    let pair = r#"["A-1",2]"#;
+    for revision in 0..2 {
+        let data = format!("\"v\":{revision}");
+        for (cqrs_id, key) in [("label", odd), ("item", uuid), ("line", pair)] {
+            let message = Message::save(cqrs_id, key, revision, &data);
+            assert_eq!(replica.one(&message).await, APPLIED, "{cqrs_id}");
+        }
+    }
+    assert_eq_rows(
+        &replica.rows("select code, cast(v as text) from label").await,
+        &["Zoë \"☃\" \\|1"],
+    );
+    assert_eq_rows(
+        &replica.rows("select cast(item as text), cast(v as text) from item").await,
+        &["0189d2f0-7a5e-7cc2-98ab-3f0f6e3b2a11|1"],
+    );
+    assert_eq_rows(
+        &replica.rows("select document, cast(no as text), cast(v as text) from line").await,
+        &["A-1|2|1"],
+    );
+    for (cqrs_id, key) in [("label", odd), ("item", uuid), ("line", pair)] {
+        assert_eq!(replica.one(&Message::delete(cqrs_id, key, 2)).await, APPLIED);
+        let sql = format!("select cast(count(*) as text) from {cqrs_id}");
+        assert_eq_rows(&replica.rows(&sql).await, &["0"]);
+    }
+}
+
+pub(super) async fn keys_that_differ_only_in_case_are_two<F: Fixture>() {
+    let mut replica = Replica::<F>::new(
+        &["create table label (code text primary key, v integer) {strict}"],
+        [table("label", TableModel::new("label", "code"))],
+    )
+    .await;
+    for key in ["\"a\"", "\"A\"", "\"a \""] {
+        replica.one(&Message::save("label", key, 0, "\"v\":1")).await;
+    }
+    let count = replica.rows("select cast(count(*) as text) from label").await;
+    assert_eq_rows(&count, &["3"]);
+}
+
+pub(super) async fn odd_names_are_quoted<F: Fixture>() {
+    let model = TableModel::new("odd \"table\"; drop table account; --", "the \"key\"")
+        .with_columns([("näme", "select"), ("qty", "a'b")]);
+    let mut replica = Replica::<F>::new(
+        &[
+            ACCOUNT,
+            "create table \"odd \"\"table\"\"; drop table account; --\"
+             (\"the \"\"key\"\"\" integer primary key, \"select\" text, \"a'b\" integer) {strict}",
+        ],
+        [table("odd", model)],
+    )
+    .await;
+    let message = Message::save("odd", "1", 0, r#""näme":"x","qty":2"#);
+    assert_eq!(replica.one(&message).await, APPLIED);
+    assert_eq_rows(
+        &replica
+            .rows("select \"select\", cast(\"a'b\" as text)
+                   from \"odd \"\"table\"\"; drop table account; --\"")
+            .await,
+        &["x|2"],
+    );
+    assert_eq!(replica.one(&Message::delete("odd", "1", 1)).await, APPLIED);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &[]);
+}
+
+pub(super) async fn a_table_of_nothing_but_its_key_works<F: Fixture>() {
+    let mut replica = Replica::<F>::new(
+        &["create table tag (id integer primary key) {strict}"],
+        [table("tag", TableModel::new("tag", "id"))],
+    )
+    .await;
+    for revision in 0..2 {
+        assert_eq!(replica.one(&Message::save("tag", "5", revision, "\"x\":1")).await, APPLIED);
+    }
+    assert_eq_rows(&replica.rows("select cast(id as text) from tag").await, &["5"]);
+}
+
+pub(super) async fn a_delete_takes_rows_from_before_the_bookkeeping<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.fixture.execute("insert into account values (1, 'old', 1)").await;
+    assert_eq!(replica.one(&gone(1, 9)).await, APPLIED);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &[]);
+    let late = replica.one(&account(1, 8, "late")).await;
+    assert_eq!(late, Applied::Skipped(SkipReason::Deleted));
+}
+
+pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    replica.fixture.execute("alter table account add column note text").await;
+    replica.session = replica.fixture.session().await;
+    replica.one(&Message::save("account", "1", 1, r#""name":"a","note":"n""#)).await;
+    assert_eq_rows(&replica.rows("select note from account").await, &["n"]);
+}

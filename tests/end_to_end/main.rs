@@ -1,0 +1,11 @@
+//! The whole path, with the real binaries as processes.
+//!
+//! What runs embedded needs no server; the rest is behind the feature `servers`, which
+//! `scripts/test` turns on, and fails without them.
+
+#[cfg(feature = "servers")]
+mod catalog;
+#[cfg(feature = "servers")]
+mod late_commits;
+mod single_events;
+mod under_load;

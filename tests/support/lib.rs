@@ -1,0 +1,12 @@
+//! What the tests of the workspace share: private servers, databases and names of their own, the
+//! real binaries as processes, a service under load, and the ledger that proves the promises.
+
+pub mod database;
+pub mod ledger;
+pub mod postgres;
+pub mod process;
+pub mod rabbitmq;
+pub mod services;
+pub mod stack;
+pub mod wait;
+pub mod writers;
