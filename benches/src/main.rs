@@ -78,7 +78,7 @@ async fn drain(events: u32) -> Result<()> {
         raw,
         None,
     );
-    let queue = pipeline.declare_queue().await?;
+    pipeline.declare_queue().await?;
     let relay = pipeline.start_relay();
     let relayed = pipeline.until_outbox_is_empty().await?;
     show(
@@ -96,7 +96,6 @@ async fn drain(events: u32) -> Result<()> {
         upserted,
         None,
     );
-    drop(queue);
     let worker = pipeline.start_worker()?;
     let applied = pipeline.until_applied(i64::from(events)).await?;
     show(

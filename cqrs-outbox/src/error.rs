@@ -36,7 +36,7 @@ pub enum RecordError {
 
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
 impl RecordError {
@@ -57,9 +57,11 @@ impl RecordError {
             problem,
         }
     }
+}
 
+impl From<StoreError> for RecordError {
     /// A missing table is the caller's first mistake, so its message says what to do.
-    pub(crate) fn store(error: StoreError) -> Self {
+    fn from(error: StoreError) -> Self {
         Self::Store(match error {
             StoreError::Schema { problem, source } => StoreError::Schema {
                 problem: format!(

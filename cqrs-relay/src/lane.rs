@@ -110,7 +110,7 @@ impl<T: Transport> Lane<T> {
             };
             match answer {
                 Ok(publisher) => {
-                    self.contact.works();
+                    self.contact.connected();
                     return Ok(Some(publisher));
                 }
                 Err(error @ TransportError::Misconfigured { .. }) if !self.contact.is_proven() => {
@@ -156,6 +156,7 @@ impl<T: Transport> Lane<T> {
             };
             match answer {
                 Ok(outcomes) => {
+                    self.contact.works();
                     meter::publish_took(self.clock.monotonic().saturating_duration_since(started));
                     trace(self.number, &batch.rows, &outcomes);
                     self.tell(LaneNews::Sent(batch, outcomes))?;

@@ -16,6 +16,17 @@
 
 mod blocked;
 #[cfg(feature = "cli")]
+#[cfg_attr(
+    not(all(
+        any(feature = "postgres", feature = "sqlite"),
+        any(feature = "rabbitmq", feature = "embedded")
+    )),
+    expect(
+        dead_code,
+        clippy::unused_async,
+        reason = "without any database or any broker only errors are left"
+    )
+)]
 pub mod cli;
 mod config;
 pub mod dead;

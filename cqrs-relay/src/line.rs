@@ -27,7 +27,10 @@ impl<S: OutboxStore> Line<S> {
         loop {
             self.contact.pause().await;
             match self.store.session().await {
-                Ok(session) => return Ok(session),
+                Ok(session) => {
+                    self.contact.connected();
+                    return Ok(session);
+                }
                 Err(error) if !self.contact.is_proven() && is_final(&error) => {
                     return Err(RelayError::Store(error));
                 }

@@ -11,6 +11,7 @@
 //! A *series* is a row of fetches that go on from each other's position. It is begun anew when the
 //! slots change or when rows were passed over that may go now.
 
+mod outcomes;
 mod reads;
 mod rows;
 mod shares;
@@ -67,6 +68,8 @@ pub(crate) struct Pump {
     blocked: Blocked,
     destinations: Destinations,
     desk: Desk,
+    /// What was held when the settlement that is out was handed out.
+    settling_under: Vec<(Slot, Epoch)>,
     lanes: Vec<LaneState>,
 
     life: u64,
@@ -104,6 +107,7 @@ impl Pump {
             blocked: Blocked::default(),
             destinations: Destinations::new(config.destination_retry.clone()),
             desk: Desk::default(),
+            settling_under: Vec::new(),
             lanes: ends.lanes.iter().map(|_| LaneState::default()).collect(),
             life: 0,
             lapsed: true,
@@ -202,6 +206,7 @@ impl Pump {
     fn settle(&mut self) {
         if let Some(settlement) = self.desk.hand_out() {
             let held = self.share.epochs();
+            self.settling_under.clone_from(&held);
             drop(self.ends.entries.send(Entry { settlement, held }));
         }
     }

@@ -39,12 +39,16 @@ impl Share {
         gone
     }
 
-    /// A slot is another's, or given back.
-    pub(crate) fn disown(&mut self, slot: Slot) {
-        if let Some(held) = self.held.remove(&slot) {
-            self.disowned.insert(slot, held.epoch);
+    /// A slot is another's, or given back. Answers whether it was held under this epoch until now:
+    /// what is said of an earlier one is old news.
+    pub(crate) fn disown(&mut self, slot: Slot, epoch: Epoch) -> bool {
+        let held = self.held.get(&slot).is_some_and(|held| held.epoch == epoch);
+        if held {
+            self.held.remove(&slot);
+            self.loaded.remove(&slot);
+            self.disowned.insert(slot, epoch);
         }
-        self.loaded.remove(&slot);
+        held
     }
 
     /// Whether rows of a slot are worked on.
@@ -149,11 +153,19 @@ mod tests {
     fn what_was_given_back_stays_so_until_it_is_gained_anew() {
         let mut share = Share::default();
         share.agree(&holding(&[(1, 1, true)]));
-        share.disown(slot(1));
+        assert!(share.disown(slot(1), Epoch(1)));
         share.agree(&holding(&[(1, 1, true)]));
         assert!(share.leaving().is_empty());
         share.agree(&holding(&[(1, 3, false)]));
         assert_eq!(share.unloaded(), [slot(1)]);
+    }
+
+    #[test]
+    fn the_loss_of_an_earlier_epoch_is_old_news() {
+        let mut share = Share::default();
+        share.agree(&holding(&[(1, 3, false)]));
+        assert!(!share.disown(slot(1), Epoch(1)));
+        assert_eq!(share.epochs(), [(slot(1), Epoch(3))]);
     }
 
     #[test]

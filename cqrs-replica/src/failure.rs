@@ -2,11 +2,6 @@
 
 use std::{error::Error, time::Duration};
 
-use crate::{
-    handler::Panic,
-    letter::{Fault, Reason, Then, in_words},
-};
-
 /// Why an event was not applied, by what is to be done about it. `?` on any error means
 /// [`Failure::Retry`].
 #[derive(Debug)]
@@ -29,37 +24,6 @@ impl Failure {
     /// Try again after this long.
     pub fn retry_after(delay: Duration, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::RetryAfter(delay, reason.into())
-    }
-
-    /// Why.
-    pub(crate) fn cause(&self) -> &(dyn Error + 'static) {
-        match self {
-            Self::Retry(error) | Self::RetryAfter(_, error) | Self::Park(error) => &**error,
-        }
-    }
-
-    /// Why, alone.
-    pub(crate) fn into_cause(self) -> Box<dyn Error + Send + Sync> {
-        match self {
-            Self::Retry(error) | Self::RetryAfter(_, error) | Self::Park(error) => error,
-        }
-    }
-
-    /// What it means for the event's letter.
-    pub(crate) fn into_fault(self) -> Fault {
-        let error = in_words(self.cause());
-        let panicked = self.cause().is::<Panic>();
-        let (reason, then) = match self {
-            Self::Retry(_) => (Reason::Handler, Then::Backoff),
-            Self::RetryAfter(delay, _) => (Reason::Handler, Then::After(delay)),
-            Self::Park(_) if panicked => (Reason::Panic, Then::Dead),
-            Self::Park(_) => (Reason::Parked, Then::Dead),
-        };
-        Fault {
-            reason,
-            error,
-            then,
-        }
     }
 }
 

@@ -1,17 +1,10 @@
 //! Models that the user's own code applies.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
 use cqrs_core::Event;
-use futures_util::FutureExt;
 
-use crate::{
-    Failure, ReplicaStore,
-    letter::{Fault, Reason, storable},
-};
-
-/// How long a handler may take. Its connection is given up when the time is over.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::{Failure, ReplicaStore};
 
 /// Applies the events of one model with code of your own.
 ///
@@ -41,6 +34,10 @@ pub trait Handler<S: ReplicaStore>: Send + Sync + 'static {
 }
 
 /// The boxed twin of [`Handler`], for a registry of handlers of different types.
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, unreachable_pub, reason = "the databases call it")
+)]
 pub trait DynHandler<S: ReplicaStore>: Send + Sync {
     fn apply<'a>(
         &'a self,
@@ -57,44 +54,4 @@ impl<S: ReplicaStore, H: Handler<S>> DynHandler<S> for H {
     ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
         Box::pin(Handler::apply(self, tx, event))
     }
-}
-
-/// What became of a call.
-pub(crate) enum Called {
-    Done,
-    Failed(Failure),
-    /// It was given up; what it did to the connection is unknown.
-    Overdue(Fault),
-}
-
-/// Calls a handler. A panic is a failure like any other, but one that is not tried again.
-pub(crate) async fn call<S: ReplicaStore>(
-    handler: &dyn DynHandler<S>,
-    tx: &mut S::Connection,
-    event: &Event,
-) -> Called {
-    // What a panicking handler leaves behind is the transaction, which is rolled back.
-    let call = AssertUnwindSafe(handler.apply(tx, event)).catch_unwind();
-    match tokio::time::timeout(LIMIT, call).await {
-        Ok(Ok(Ok(()))) => Called::Done,
-        Ok(Ok(Err(failure))) => Called::Failed(failure),
-        Ok(Err(panic)) => Called::Failed(Failure::Park(Box::new(Panic(words(&*panic))))),
-        Err(_) => Called::Overdue(Fault::new(
-            Reason::Handler,
-            format!("the handler took longer than {} s", LIMIT.as_secs()),
-        )),
-    }
-}
-
-/// A handler's panic, on its way to a letter.
-#[derive(Debug, thiserror::Error)]
-#[error("the handler panicked: {0}")]
-pub(crate) struct Panic(String);
-
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    storable(text.unwrap_or("with a value that is no text"))
 }

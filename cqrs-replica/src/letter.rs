@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt::Write as _, time::Duration};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -68,8 +69,24 @@ impl Reason {
     }
 }
 
+impl LetterState {
+    /// The state of a stored word; one that a newer program wrote counts as dead.
+    pub(crate) fn parse(word: &str) -> Self {
+        [
+            Self::Waiting,
+            Self::Retrying,
+            Self::Superseded,
+            Self::Discarded,
+            Self::Resolved,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+        .unwrap_or(Self::Dead)
+    }
+}
+
 /// Why a message was not applied, and what comes next.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fault {
     pub(crate) reason: Reason,
     /// The reason in words, with its causes.
@@ -158,14 +175,25 @@ pub struct OtherLetter {
     pub(crate) reason: Reason,
     pub(crate) attempts: u32,
     pub(crate) message_id: Option<Uuid>,
-    pub(crate) signal: Option<String>,
     pub(crate) revision: Option<i64>,
+    /// The message itself, where it has no identity.
+    pub(crate) body: Option<Bytes>,
 }
 
 impl OtherLetter {
     /// What the message answers that it keeps.
     pub(crate) const fn answer(&self) -> Applied {
         answer(self.state, self.reason, self.attempts)
+    }
+
+    /// Whether it keeps this message.
+    pub(crate) fn keeps(&self, incoming: &Incoming) -> bool {
+        match (self.message_id, incoming.message_id) {
+            (Some(kept), Some(came)) => kept == came,
+            // Two messages of a master that does not count may have the same revision.
+            (None, None) => self.body.as_ref() == Some(&incoming.body),
+            _ => false,
+        }
     }
 
     /// Whether something is still to happen to it.

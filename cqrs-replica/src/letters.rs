@@ -92,7 +92,8 @@ impl<S: ReplicaStore> Letters<S> {
             let due = session
                 .apply_due(&self.models, &self.config.apply, LETTERS)
                 .await?;
-            if due.applied.len() < LETTERS || !progress(&due) || self.soft.is_cancelled() {
+            let more = due.next == Some(Duration::ZERO) && progress(&due);
+            if !more || self.soft.is_cancelled() {
                 break due;
             }
         };

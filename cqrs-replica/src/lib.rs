@@ -1,6 +1,7 @@
 //! The replica side: applies a master's events to your database, once each and in order.
 
 mod acks;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -11,20 +12,24 @@ mod failure;
 mod handler;
 mod heartbeat;
 mod lane;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod letter;
 mod letters;
 mod migrate;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod migrations;
 mod model;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod plain;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod status;
 mod store;
 mod supervisor;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod table;
 mod worker;
 mod worker_id;

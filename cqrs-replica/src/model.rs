@@ -80,6 +80,10 @@ pub(crate) enum Target<S: ReplicaStore> {
     Table(TableModel),
     /// The user's code.
     Handler {
+        #[cfg_attr(
+            not(any(feature = "postgres", feature = "sqlite")),
+            expect(dead_code, reason = "the databases call it")
+        )]
         handler: Arc<dyn DynHandler<S>>,
         /// Whether it sees every revision, in order.
         in_step: bool,
@@ -95,6 +99,12 @@ impl<S: ReplicaStore> Model<S> {
     }
 
     /// Gives the events to a handler, every revision in order. An expired event is a dead letter.
+    ///
+    /// A revision that comes before the one it follows waits for it, up to
+    /// [`ApplyPolicy::gap_wait`](crate::ApplyPolicy::gap_wait); so does the first event of an
+    /// instance of which nothing is known, unless it is revision 0 or a sync. Events behind one
+    /// that is tried again wait until that is done with; behind a dead letter they go on, and the
+    /// dead one, retried after that, is superseded.
     pub fn handler(cqrs_id: CqrsId, handler: impl Handler<S>) -> Self {
         let target = Target::Handler {
             handler: Arc::new(handler),
@@ -178,6 +188,10 @@ pub enum OnExpired {
 }
 
 /// A table that is kept equal to a model's state.
+///
+/// A save or sync writes the columns it has values for; the others keep theirs in a row that exists,
+/// and take their defaults in a new one. A column that must have a value and has no default must be
+/// in every message. Of several states in one batch only the last is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableModel {

@@ -58,11 +58,11 @@ pub async fn status<S: ReplicaStore>(store: &S, queue: &QueueName) -> Result<Sta
     let mut session = store.session().await?;
     let status = session.status(queue).await?;
     session.close().await;
-    Ok(Status::new(queue, status))
+    Ok(Status::new(queue, &status))
 }
 
 impl Status {
-    fn new(queue: &QueueName, status: ReplicaStatus) -> Self {
+    fn new(queue: &QueueName, status: &ReplicaStatus) -> Self {
         Self {
             queue: queue.to_string(),
             live: status.live,
@@ -160,7 +160,7 @@ mod tests {
             needs_reconcile: true,
             ..ReplicaStatus::default()
         };
-        Status::new(&QueueName::new("billing").unwrap(), status)
+        Status::new(&QueueName::new("billing").unwrap(), &status)
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub trait ReplicaSession: Send + 'static {
     /// Removes the worker's row: the end of a good shutdown. A row that needs a reconcile stays.
     fn retire(&mut self, worker: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Deletes tombstones older than this, at most `limit`; answers how many.
+    /// Deletes tombstones older than this, at most `limit`, and answers how many. Deletes as many
+    /// letters at most that are done with (resolved, superseded or discarded) for as long.
     fn prune_tombstones(
         &mut self,
         queue: &QueueName,
@@ -240,7 +241,8 @@ pub enum SkipReason {
     Stale,
     /// The instance has been deleted since.
     Deleted,
-    /// A later message of the same batch carries a newer state of a table model.
+    /// A later message of the same batch carries a newer state of a table model, which alone was
+    /// written.
     Overtaken,
 }
 
@@ -283,7 +285,8 @@ impl WaitReason {
 pub struct DueLetters {
     /// What became of those taken up.
     pub applied: Vec<Applied>,
-    /// How long until the next one is due, when all that were due have been taken up.
+    /// How long until the next one is due; zero when there may be more due now, `None` when there
+    /// is none.
     pub next: Option<Duration>,
 }
 
@@ -340,7 +343,7 @@ pub struct Letter {
     /// What is being done about it.
     pub state: LetterState,
     /// The class of the reason, in one word: `unreadable`, `missing_column`, `type`, `constraint`,
-    /// `expired`, `handler`, `parked`, `panic`, `gap`, `unknown_model`, `database`.
+    /// `expired`, `handler`, `parked`, `panic`, `gap`, `unknown_model`, `schema`, `database`.
     pub reason: String,
     /// The reason in words, with its causes.
     pub error: Option<String>,
@@ -388,20 +391,6 @@ pub enum LetterState {
 }
 
 impl LetterState {
-    /// The state of a stored word; one that a newer program wrote counts as dead.
-    pub(crate) fn parse(word: &str) -> Self {
-        [
-            Self::Waiting,
-            Self::Retrying,
-            Self::Superseded,
-            Self::Discarded,
-            Self::Resolved,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == word)
-        .unwrap_or(Self::Dead)
-    }
-
     /// The word used in the table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -39,7 +39,12 @@ async fn compare(stack: &Stack) -> Result<usize> {
     for (row, copy) in rows.iter().zip(&copies) {
         ensure!(row == copy, "the master has {row:?}, the replica {copy:?}");
     }
-    ensure!(rows.len() == copies.len(), "{} rows, {} copies", rows.len(), copies.len());
+    ensure!(
+        rows.len() == copies.len(),
+        "{} rows, {} copies",
+        rows.len(),
+        copies.len()
+    );
     Ok(rows.len())
 }
 

@@ -58,7 +58,10 @@ async fn rows_committed_in_reverse_id_order_all_arrive() -> Result<()> {
         // Every third is rolled back: a gap for ever.
         if expected % 3 == 2 {
             tx.rollback().await?;
-            open.pop().context("ten is not a multiple of three")?.commit().await?;
+            open.pop()
+                .context("ten is not a multiple of three")?
+                .commit()
+                .await?;
         } else {
             tx.commit().await?;
         }
@@ -81,7 +84,9 @@ async fn a_transaction_held_open_beside_a_busy_outbox_arrives_in_the_end() -> Re
     let mut held = pool.begin().await?;
     save(&mut held, 0).await?;
     let mut idle = pool.begin().await?;
-    sqlx::query("select count(*) from account").execute(&mut *idle).await?;
+    sqlx::query("select count(*) from account")
+        .execute(&mut *idle)
+        .await?;
     let busy = 3_000;
     for first in (1..=busy).step_by(100) {
         let mut tx = pool.begin().await?;

@@ -14,9 +14,17 @@ use cqrs_tests::{
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A load that takes long enough for something to happen in the middle of it.
-const STORM: Load = Load { writers: 10, transactions: 120, rows: 40 };
+const STORM: Load = Load {
+    writers: 10,
+    transactions: 120,
+    rows: 40,
+};
 /// `SQLite` has one writer at a time.
-const BREEZE: Load = Load { writers: 4, transactions: 60, rows: 20 };
+const BREEZE: Load = Load {
+    writers: 4,
+    transactions: 60,
+    rows: 20,
+};
 
 /// Waits until a good part of the events has been applied.
 async fn in_the_middle(stack: &Stack) -> Result<()> {
@@ -25,7 +33,11 @@ async fn in_the_middle(stack: &Stack) -> Result<()> {
             .replica
             .number("select cast(count(*) as text) from ledger")
             .await?;
-        Ok(if applied >= 100 { Seen::Yes } else { Seen::NotYet(format!("{applied} applied")) })
+        Ok(if applied >= 100 {
+            Seen::Yes
+        } else {
+            Seen::NotYet(format!("{applied} applied"))
+        })
     })
     .await
 }

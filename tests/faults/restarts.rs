@@ -15,13 +15,23 @@ use cqrs_tests::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const LOAD: Load = Load { writers: 6, transactions: 150, rows: 40 };
+const LOAD: Load = Load {
+    writers: 6,
+    transactions: 150,
+    rows: 40,
+};
 
 async fn in_the_middle(stack: &Stack) -> Result<()> {
     until("some events have been applied", PATIENCE, async || {
-        let applied =
-            stack.replica.number("select cast(count(*) as text) from ledger").await?;
-        Ok(if applied >= 100 { Seen::Yes } else { Seen::NotYet(format!("{applied} applied")) })
+        let applied = stack
+            .replica
+            .number("select cast(count(*) as text) from ledger")
+            .await?;
+        Ok(if applied >= 100 {
+            Seen::Yes
+        } else {
+            Seen::NotYet(format!("{applied} applied"))
+        })
     })
     .await
 }
@@ -47,7 +57,14 @@ async fn the_broker_may_be_restarted() -> Result<()> {
     written?;
     played?;
     // And some more once it is back.
-    writers::write(&stack.master, Load { transactions: 20, ..LOAD }).await?;
+    writers::write(
+        &stack.master,
+        Load {
+            transactions: 20,
+            ..LOAD
+        },
+    )
+    .await?;
     ledger::caught_up(&stack.master, &stack.replica, PATIENCE).await?;
     ledger::verify(&stack.master, &stack.replica).await?;
     relay.terminate().await?;
@@ -58,9 +75,12 @@ async fn the_broker_may_be_restarted() -> Result<()> {
 async fn the_replicas_database_may_be_killed() -> Result<()> {
     let server = Service::postgres("replica-killed").await?;
     let replica = Database::on(TestDatabase::create_on(server.url().to_owned()).await?).await?;
-    let stack =
-        Stack::new(Database::postgres().await?, replica, rabbitmq::url().expose().to_owned())
-            .await?;
+    let stack = Stack::new(
+        Database::postgres().await?,
+        replica,
+        rabbitmq::url().expose().to_owned(),
+    )
+    .await?;
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     let play = async {
@@ -81,9 +101,12 @@ async fn the_replicas_database_may_be_killed() -> Result<()> {
 async fn the_masters_database_may_be_killed() -> Result<()> {
     let server = Service::postgres("master-killed").await?;
     let master = Database::on(TestDatabase::create_on(server.url().to_owned()).await?).await?;
-    let stack =
-        Stack::new(master, Database::postgres().await?, rabbitmq::url().expose().to_owned())
-            .await?;
+    let stack = Stack::new(
+        master,
+        Database::postgres().await?,
+        rabbitmq::url().expose().to_owned(),
+    )
+    .await?;
     stack.prepare().await?;
     let worker = stack.worker("worker")?;
     // A backlog first: the writers themselves are not what is tested here.

@@ -44,7 +44,10 @@ impl Database {
     /// # Errors
     /// It cannot be reached.
     pub async fn on(database: TestDatabase) -> Result<Self> {
-        let pool = PgPoolOptions::new().max_connections(24).connect(database.url()).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(24)
+            .connect(database.url())
+            .await?;
         Ok(Self::Postgres { pool, database })
     }
 
@@ -58,8 +61,14 @@ impl Database {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(std::time::Duration::from_secs(30));
-        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
-        Ok(Self::Sqlite { pool, url: format!("sqlite://{}", file.display()) })
+        let pool = SqlitePoolOptions::new()
+            .max_connections(8)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Sqlite {
+            pool,
+            url: format!("sqlite://{}", file.display()),
+        })
     }
 
     /// Its URL.
@@ -92,15 +101,23 @@ impl Database {
             usize: sqlx::ColumnIndex<R>,
             for<'r> String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
         {
-            (0..row.len()).map(|column| Ok(row.try_get(column)?)).collect()
+            (0..row.len())
+                .map(|column| Ok(row.try_get(column)?))
+                .collect()
         }
         match self {
-            Self::Postgres { pool, .. } => {
-                sqlx::query(sql).fetch_all(pool).await?.iter().map(values).collect()
-            }
-            Self::Sqlite { pool, .. } => {
-                sqlx::query(sql).fetch_all(pool).await?.iter().map(values).collect()
-            }
+            Self::Postgres { pool, .. } => sqlx::query(sql)
+                .fetch_all(pool)
+                .await?
+                .iter()
+                .map(values)
+                .collect(),
+            Self::Sqlite { pool, .. } => sqlx::query(sql)
+                .fetch_all(pool)
+                .await?
+                .iter()
+                .map(values)
+                .collect(),
         }
     }
 
@@ -110,7 +127,10 @@ impl Database {
     /// The engine refuses it, or the answer is no number.
     pub async fn number(&self, sql: &'static str) -> Result<i64> {
         let rows = self.rows(sql).await?;
-        let value = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
+        let value = rows
+            .first()
+            .and_then(|row| row.first())
+            .and_then(Option::as_ref);
         Ok(value.context("no row")?.parse()?)
     }
 }

@@ -10,3 +10,13 @@ pub mod services;
 pub mod stack;
 pub mod wait;
 pub mod writers;
+
+/// README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
+/// The guide's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+pub struct Guide;

@@ -36,7 +36,11 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {program}"))?;
-        Ok(Self { name: label.to_owned(), child, log })
+        Ok(Self {
+            name: label.to_owned(),
+            child,
+            log,
+        })
     }
 
     /// Asks it to finish, as an operator does, and expects success.
@@ -48,7 +52,12 @@ impl Process {
         let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait())
             .await
             .with_context(|| format!("{} did not end on SIGTERM:\n{}", self.name, self.log()))??;
-        ensure!(status.success(), "{} ended with {status}:\n{}", self.name, self.log());
+        ensure!(
+            status.success(),
+            "{} ended with {status}:\n{}",
+            self.name,
+            self.log()
+        );
         Ok(())
     }
 
@@ -57,7 +66,12 @@ impl Process {
     /// # Errors
     /// It had ended before.
     pub async fn kill(mut self) -> Result<()> {
-        ensure!(self.child.try_wait()?.is_none(), "{} had ended:\n{}", self.name, self.log());
+        ensure!(
+            self.child.try_wait()?.is_none(),
+            "{} had ended:\n{}",
+            self.name,
+            self.log()
+        );
         self.child.kill().await?;
         Ok(())
     }
@@ -78,7 +92,12 @@ impl Process {
     /// It has ended; with what it wrote.
     pub fn expect_running(&mut self) -> Result<()> {
         let ended = self.child.try_wait()?;
-        ensure!(ended.is_none(), "{} ended with {ended:?}:\n{}", self.name, self.log());
+        ensure!(
+            ended.is_none(),
+            "{} ended with {ended:?}:\n{}",
+            self.name,
+            self.log()
+        );
         Ok(())
     }
 
@@ -117,6 +136,10 @@ fn binary(program: &str) -> Result<PathBuf> {
         .nth(2)
         .with_context(|| format!("{} is not in a target directory", test.display()))?;
     let path = directory.join(program);
-    ensure!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo build --workspace` first",
+        path.display()
+    );
     Ok(path)
 }

@@ -37,7 +37,12 @@ impl Stack {
     /// They are not there.
     pub async fn servers() -> Result<Self> {
         let broker = crate::rabbitmq::url().expose().to_owned();
-        Self::new(Database::postgres().await?, Database::postgres().await?, broker).await
+        Self::new(
+            Database::postgres().await?,
+            Database::postgres().await?,
+            broker,
+        )
+        .await
     }
 
     /// In files of its own, without a server.
@@ -134,7 +139,12 @@ impl Stack {
     pub fn start(&self, program: &str, label: &str) -> Result<Process> {
         let config = self.config();
         let config = config.to_str().context("the path is UTF-8")?;
-        Process::start(program, label, self.directory.path(), &["run", "--config", config])
+        Process::start(
+            program,
+            label,
+            self.directory.path(),
+            &["run", "--config", config],
+        )
     }
 
     /// Runs a program of the workspace to its end, with this configuration.
@@ -155,7 +165,14 @@ impl Stack {
     }
 
     fn toml(&self) -> String {
-        let Self { master, replica, broker, exchange, queue, .. } = self;
+        let Self {
+            master,
+            replica,
+            broker,
+            exchange,
+            queue,
+            ..
+        } = self;
         format!(
             "[broker]\nurl = \"{broker}\"\nexchange = \"{exchange}\"\n\n\
              [master]\ndatabase = \"{}\"\n\n\

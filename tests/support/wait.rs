@@ -41,6 +41,10 @@ pub enum Seen {
 impl Seen {
     /// Compares two values that are to become equal.
     pub fn equal<T: PartialEq + std::fmt::Debug>(left: &T, right: &T) -> Self {
-        if left == right { Self::Yes } else { Self::NotYet(format!("{left:?} and {right:?}")) }
+        if left == right {
+            Self::Yes
+        } else {
+            Self::NotYet(format!("{left:?} and {right:?}"))
+        }
     }
 }

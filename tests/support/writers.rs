@@ -47,7 +47,11 @@ pub async fn write(database: &Database, load: Load) -> Result<()> {
                         for operation in draw(&mut random, load, writer, turn) {
                             on_postgres(&mut tx, &operation).await?;
                         }
-                        if random.u8(..8) == 0 { tx.rollback().await? } else { tx.commit().await? }
+                        if random.u8(..8) == 0 {
+                            tx.rollback().await?
+                        } else {
+                            tx.commit().await?
+                        }
                     }
                     anyhow::Ok(())
                 });
@@ -61,7 +65,11 @@ pub async fn write(database: &Database, load: Load) -> Result<()> {
                         for operation in draw(&mut random, load, writer, turn) {
                             on_sqlite(&mut tx, &operation).await?;
                         }
-                        if random.u8(..8) == 0 { tx.rollback().await? } else { tx.commit().await? }
+                        if random.u8(..8) == 0 {
+                            tx.rollback().await?
+                        } else {
+                            tx.commit().await?
+                        }
                     }
                     anyhow::Ok(())
                 });
@@ -86,14 +94,18 @@ struct Operation {
 /// What one transaction does, in key order: writers who choose their own order may deadlock, which
 /// is another test's business.
 fn draw(random: &mut fastrand::Rng, load: Load, writer: u64, turn: u64) -> Vec<Operation> {
-    let mut ids: Vec<_> = (0..random.usize(1..=3)).map(|_| random.u64(..load.rows)).collect();
+    let mut ids: Vec<_> = (0..random.usize(1..=3))
+        .map(|_| random.u64(..load.rows))
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let operations = ids.into_iter().map(|id| Operation {
         id: id.cast_signed(),
         name: format!("wríter {writer} \"turn\" {turn} 😀"),
         version: (writer * 1_000_000 + turn).cast_signed(),
-        note: random.bool().then(|| format!("back\\slash {}", random.u32(..))),
+        note: random
+            .bool()
+            .then(|| format!("back\\slash {}", random.u32(..))),
         delete: random.u8(..5) == 0,
     });
     operations.collect()
@@ -138,7 +150,11 @@ async fn on_sqlite(tx: &mut SqliteConnection, operation: &Operation) -> Result<(
 }
 
 fn changes(operation: &Operation) -> [Change; 2] {
-    let signal = if operation.delete { Signal::Delete } else { Signal::Save };
+    let signal = if operation.delete {
+        Signal::Delete
+    } else {
+        Signal::Save
+    };
     [TABLE_MODEL, STEP_MODEL].map(|cqrs_id| {
         let data = if operation.delete {
             json!({})

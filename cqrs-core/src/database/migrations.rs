@@ -50,10 +50,7 @@ impl MigrationSet {
         &self,
         connection: &mut C,
         classify: fn(sqlx::Error) -> StoreError,
-    ) -> Result<(), StoreError>
-    where
-        for<'a> &'a mut C: sqlx::Acquire<'a, Connection = &'a mut C>,
-    {
+    ) -> Result<(), StoreError> {
         let migrations = self.migrations.iter().map(|migration| {
             sqlx::migrate::Migration::new(
                 migration.number,
@@ -65,7 +62,9 @@ impl MigrationSet {
         });
         let mut migrator = Migrator::with_migrations(migrations.collect());
         migrator.dangerous_set_table_name(self.table);
-        migrator.run(connection).await.map_err(|error| match error {
+        // `run` would demand `Acquire` for every lifetime, which makes the future not `Send`.
+        let ran = migrator.run_direct(None, connection, false).await;
+        ran.map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 classify(error)
             }

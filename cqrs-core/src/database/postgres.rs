@@ -1,10 +1,10 @@
 //! `PostgreSQL` connections.
 
-use std::{str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection,
-    postgres::{PgConnectOptions, PgDatabaseError},
+    postgres::{PgConnectOptions, PgDatabaseError, PgSslMode},
 };
 
 use super::{MigrationSet, classify_driver, within};
@@ -14,7 +14,8 @@ use crate::{SecretUrl, StoreError};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PostgresConfig {
-    /// `postgres://user:password@host:port/database?sslmode=…`.
+    /// `postgres://user:password@host:port/database?sslmode=…`. Without `sslmode`, or with `prefer`,
+    /// a connection within the machine is not encrypted.
     pub url: SecretUrl,
     /// How the connection shows in `pg_stat_activity`.
     pub application_name: &'static str,
@@ -105,9 +106,26 @@ pub async fn check_schema(
 
 fn options(config: &PostgresConfig) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(config.url.expose()).map_err(classify)?;
+    // `prefer`, the driver's default, checks no certificate and falls back to plain text, so within
+    // one machine it protects nothing; but sqlx 0.9.0 leaves Nagle's algorithm on, and a statement of
+    // more than one TLS record then waits 40 ms for the peer's delayed acknowledgement.
+    let options = match options.get_ssl_mode() {
+        PgSslMode::Prefer if is_loopback(options.get_host()) => {
+            options.ssl_mode(PgSslMode::Disable)
+        }
+        _ => options,
+    };
     Ok(options
         .application_name(config.application_name)
         .disable_statement_logging())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -155,5 +173,39 @@ pub fn classify(error: sqlx::Error) -> StoreError {
             source: Some(error),
         },
         _ => StoreError::Backend(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_loopback() {
+        for host in ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "localhost.example.com",
+            "10.0.0.1",
+            "127.0.0.1.example.com",
+            "db",
+            "",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    /// A service migrates in a task of its own at its start.
+    #[test]
+    fn migrating_can_be_spawned() {
+        const fn is_send<T: Send>(_: &T) {}
+        let config = PostgresConfig::new(SecretUrl::new("postgres://localhost"), "test");
+        let set = MigrationSet {
+            table: "t",
+            command: "c",
+            migrations: &[],
+        };
+        is_send(&migrate(&config, &set));
     }
 }

@@ -146,5 +146,5 @@ fn written(row: &PgRow) -> Result<Written, sqlx::Error> {
 }
 
 fn failed(error: sqlx::Error) -> RecordError {
-    RecordError::store(classify(error))
+    classify(error).into()
 }

@@ -1,14 +1,17 @@
 //! Writing what became of rows.
 
 use cqrs_core::{Slot, StoreError};
+use uuid::Uuid;
 
 use super::{
     PostgresSession,
     rows::{get, held_arrays},
     sql,
 };
-use crate::{Epoch, RowRef, Settled, Settlement, store::columns::Table};
-use uuid::Uuid;
+use crate::{
+    Epoch, RowRef, Settled, Settlement,
+    store::{columns::Table, kept_error},
+};
 
 impl PostgresSession {
     pub(super) async fn write(
@@ -25,7 +28,19 @@ impl PostgresSession {
         let (confirmed_ids, confirmed_messages) = named(confirmed.iter());
         let (held_slots, held_epochs) = held_arrays(held);
         let (postponed_ids, postponed_messages) = named(postponed.iter().map(|one| &one.row));
+        let postponed_attempts: Vec<_> = postponed
+            .iter()
+            .map(|one| attempts(one.failures()))
+            .collect();
+        let delays: Vec<_> = postponed
+            .iter()
+            .map(|one| one.wait().as_secs_f64())
+            .collect();
+        let postponed_errors: Vec<_> = postponed.iter().map(|one| kept_error(&one.error)).collect();
         let (dead_ids, dead_messages) = named(dead.iter().map(|one| &one.row));
+        let dead_attempts: Vec<_> = dead.iter().map(|one| attempts(one.attempts)).collect();
+        let reasons: Vec<_> = dead.iter().map(|one| one.reason.as_str()).collect();
+        let dead_errors: Vec<_> = dead.iter().map(|one| kept_error(&one.error)).collect();
         let (expired_ids, expired_messages) = named(expired.iter());
         let statement = sqlx::query(sql::SETTLE)
             .bind(confirmed_ids)
@@ -34,41 +49,14 @@ impl PostgresSession {
             .bind(held_epochs)
             .bind(postponed_ids)
             .bind(postponed_messages)
-            .bind(
-                postponed
-                    .iter()
-                    .map(|one| attempts(one.attempts))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                postponed
-                    .iter()
-                    .map(|one| one.delay.as_secs_f64())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                postponed
-                    .iter()
-                    .map(|one| one.error.as_str())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(postponed_attempts)
+            .bind(delays)
+            .bind(postponed_errors)
             .bind(dead_ids)
             .bind(dead_messages)
-            .bind(
-                dead.iter()
-                    .map(|one| attempts(one.attempts))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                dead.iter()
-                    .map(|one| one.reason.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                dead.iter()
-                    .map(|one| one.error.as_str())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(dead_attempts)
+            .bind(reasons)
+            .bind(dead_errors)
             .bind(expired_ids)
             .bind(expired_messages);
         let row = self.row(statement).await?;

@@ -205,5 +205,5 @@ fn ceil_to_second(time: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 fn failed(error: sqlx::Error) -> RecordError {
-    RecordError::store(classify(error))
+    classify(error).into()
 }

@@ -9,7 +9,8 @@ use super::{
     sql,
 };
 use crate::{
-    Buried, DeadReason, Epoch, Postponed, RowRef, Settled, Settlement, store::columns::Table,
+    Buried, DeadReason, Epoch, Postponed, RowRef, Settled, Settlement,
+    store::{columns::Table, kept_error},
 };
 
 impl SqliteSession {
@@ -76,9 +77,9 @@ async fn postpone(
     let statement = sqlx::query(sql::POSTPONE)
         .bind(one.row.id)
         .bind(uuid_text(one.row.message_id))
-        .bind(i64::from(one.attempts))
-        .bind(microseconds(one.delay))
-        .bind(&one.error)
+        .bind(i64::from(one.failures()))
+        .bind(microseconds(one.wait()))
+        .bind(kept_error(&one.error))
         .bind(held);
     statement
         .execute(tx)
@@ -89,7 +90,14 @@ async fn postpone(
 
 async fn bury(tx: &mut SqliteConnection, one: &Buried) -> Result<u64, StoreError> {
     let attempts = Some(i64::from(one.attempts));
-    move_to_dead(tx, &one.row, one.reason, attempts, Some(&one.error)).await
+    move_to_dead(
+        tx,
+        &one.row,
+        one.reason,
+        attempts,
+        Some(kept_error(&one.error)),
+    )
+    .await
 }
 
 async fn expire(
@@ -118,7 +126,7 @@ async fn move_to_dead(
     row: &RowRef,
     reason: DeadReason,
     attempts: Option<i64>,
-    error: Option<&str>,
+    error: Option<String>,
 ) -> Result<u64, StoreError> {
     let statement = sqlx::query(sql::BURY)
         .bind(row.id)

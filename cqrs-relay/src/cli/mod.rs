@@ -9,7 +9,7 @@
 //!
 //! A program with a command line of its own parses [`Cli`] as part of it and calls
 //! [`Cli::execute`], or calls what that calls: [`Relay::run`](crate::Relay::run),
-//! [`cqrs_outbox::migrate`], [`status`](crate::status::status), [`dead`](crate::dead).
+//! [`cqrs_outbox::migrate`], [`status()`](crate::status::status), [`dead`](crate::dead).
 //!
 //! Exit codes: 0 after a stop that left nothing in flight, or a command that did what it was to do; 1
 //! for an error, in words on stderr; 2 for arguments that make no sense.

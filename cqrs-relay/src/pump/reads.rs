@@ -161,17 +161,14 @@ impl Pump {
     fn take_on_due(&mut self, due: Due, limit: usize) {
         let now = Instant::now();
         let full = due.rows.len() >= limit;
-        let all_here = self.take_on_all(due.rows, Origin::Retry);
-        let next = if full {
+        let tally = self.take_on_all(due.rows, Origin::Retry);
+        let again = if full && tally.taken > 0 {
             Some(now)
+        } else if full || tally.held > 0 {
+            // Due all the same, but they cannot go now, or are on their way and hide the others.
+            Some(now + SOON)
         } else {
             due.next.map(|wait| now + wait)
-        };
-        // Rows that cannot go now, because their destination is down, are due all the same.
-        let again = if all_here {
-            next
-        } else {
-            Some(next.unwrap_or(now + SOON).max(now + SOON))
         };
         self.due_at = [self.due_at, again].into_iter().flatten().min();
     }

@@ -1,18 +1,14 @@
-//! What to do with a row that comes from the outbox or from the broker.
+//! What to do with a row that comes from the outbox.
 
-use cqrs_core::transport::Outcome;
-use cqrs_outbox::{DeadReason, OutboxRow, Settled};
+use cqrs_outbox::{DeadReason, OutboxRow};
 use tokio::time::Instant;
 
 use super::Pump;
 use crate::{
     config::OnExpired,
     desk::Then,
-    destination::Refusal,
     expiry,
-    lane::{Batch, LaneNews},
     meter::{self, Dropped},
-    reader::Lost,
     row_fault,
 };
 
@@ -25,24 +21,35 @@ pub(super) enum Origin {
     Retry,
 }
 
+/// What became of the rows of an answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// Taken on.
+    pub(super) taken: usize,
+    /// Dropped, since they may not go now.
+    pub(super) held: usize,
+}
+
 impl Pump {
-    /// Takes rows on. Answers whether none was dropped for a reason that may pass by itself.
-    pub(super) fn take_on_all(&mut self, rows: Vec<OutboxRow>, origin: Origin) -> bool {
+    /// Takes rows on.
+    pub(super) fn take_on_all(&mut self, rows: Vec<OutboxRow>, origin: Origin) -> Tally {
+        let mut tally = Tally::default();
         let (mut duplicate, mut blocked, mut slot, mut destination) = (0, 0, 0, 0);
         for row in rows {
             match self.take_on(row, origin) {
-                Ok(()) => {}
+                Ok(()) => tally.taken += 1,
                 Err(Dropped::Duplicate) => duplicate += 1,
                 Err(Dropped::Blocked) => blocked += 1,
                 Err(Dropped::Destination) => destination += 1,
                 Err(_) => slot += 1,
             }
         }
+        tally.held = blocked + destination;
         meter::dropped(Dropped::Duplicate, duplicate);
         meter::dropped(Dropped::Blocked, blocked);
         meter::dropped(Dropped::Destination, destination);
         meter::dropped(Dropped::Slot, slot);
-        blocked + destination == 0
+        tally
     }
 
     fn take_on(&mut self, mut row: OutboxRow, origin: Origin) -> Result<(), Dropped> {
@@ -114,148 +121,11 @@ impl Pump {
     }
 
     /// What follows for its instance when a row has been settled for good.
-    fn then(&self, row: &OutboxRow) -> Then {
+    pub(super) fn then(&self, row: &OutboxRow) -> Then {
         if self.blocked.is_by(row) {
             Then::Frees(row.instance.clone())
         } else {
             Then::Nothing
-        }
-    }
-
-    pub(super) fn hear_lane(&mut self, number: usize, news: LaneNews) {
-        let lane = &mut self.lanes[number];
-        match news {
-            LaneNews::Up => lane.up = true,
-            LaneNews::Sent(batch, outcomes) => {
-                lane.out.pop_front();
-                self.note_outcomes(batch, outcomes);
-            }
-            LaneNews::Lost(batch) => {
-                lane.out.pop_front();
-                lane.up = false;
-                meter::published("lost", batch.rows.len());
-                self.note_unsent(batch);
-            }
-            LaneNews::Unsent(batch) => {
-                lane.out.pop_front();
-                self.note_unsent(batch);
-            }
-        }
-    }
-
-    fn note_outcomes(&mut self, batch: Batch, outcomes: Vec<Outcome>) {
-        let tally = |which| outcomes.iter().filter(|outcome| **outcome == which).count();
-        meter::published("confirmed", tally(Outcome::Confirmed));
-        meter::published("refused", tally(Outcome::Refused));
-        meter::published("unroutable", tally(Outcome::Unroutable));
-        if batch.life != self.life {
-            return;
-        }
-        let (mut up, mut down) = (false, false);
-        for (row, outcome) in batch.rows.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Confirmed => {
-                    up |= self.destinations.took(&row);
-                    let then = self.then(&row);
-                    self.desk.confirm(&row, then);
-                    self.window.done(&row);
-                }
-                Outcome::Unroutable if row.queue.is_some() => {
-                    up |= self.destinations.took(&row);
-                    self.bury_unaddressed(&row);
-                    self.window.done(&row);
-                }
-                Outcome::Refused | Outcome::Unroutable => down |= self.note_refused(row, outcome),
-            }
-        }
-        if down {
-            let Self {
-                window,
-                destinations,
-                ..
-            } = self;
-            meter::dropped(
-                Dropped::Destination,
-                window.drop_where(|row| destinations.hold(row)),
-            );
-            self.recheck_blocked();
-        }
-        if up {
-            self.begin_series();
-            self.due_at = Some(Instant::now());
-        }
-        if up || down {
-            meter::destinations_down(self.destinations.down());
-        }
-    }
-
-    /// Answers whether a destination has gone down.
-    fn note_refused(&mut self, row: OutboxRow, outcome: Outcome) -> bool {
-        if !self.share.works_on(row.slot) {
-            meter::dropped(Dropped::Slot, self.window.forget(&row));
-            return false;
-        }
-        let (cqrs_id, queue) = (row.instance.cqrs_id.clone(), row.queue.clone());
-        match self.destinations.refused(row, Instant::now()) {
-            Refusal::WentDown => {
-                tracing::warn!(
-                    %cqrs_id,
-                    queue = queue.as_ref().map(cqrs_core::QueueName::as_str),
-                    ?outcome,
-                    "a destination does not take messages; they wait in the outbox"
-                );
-                true
-            }
-            Refusal::StillDown => false,
-            Refusal::Another(row) => {
-                meter::dropped(Dropped::Destination, self.window.forget(&row));
-                self.recheck_blocked();
-                false
-            }
-        }
-    }
-
-    fn bury_unaddressed(&mut self, row: &OutboxRow) {
-        let queue = row.queue.as_ref().map_or("", |queue| queue.as_str());
-        tracing::warn!(
-            cqrs_id = %row.instance.cqrs_id,
-            instance_pk = row.instance.instance_pk,
-            revision = row.revision.0,
-            message_id = %row.message_id,
-            slot = row.slot.number(),
-            queue,
-            "a direct sync to a queue that does not exist is dead"
-        );
-        let then = self.then(row);
-        let error = format!("no queue is bound for direct messages to `{queue}`");
-        self.desk
-            .bury(row, DeadReason::NoQueue, row.attempts, error, then);
-    }
-
-    /// Rows that came back go again, those whose time has passed excepted.
-    fn note_unsent(&mut self, batch: Batch) {
-        if batch.life != self.life {
-            return;
-        }
-        let (mut again, mut slot, mut destination) = (Vec::with_capacity(batch.rows.len()), 0, 0);
-        for row in batch.rows {
-            let Some(row) = self.destinations.unsent(row) else {
-                continue;
-            };
-            if !self.share.works_on(row.slot) || self.stopping.is_some() {
-                slot += self.window.forget(&row);
-            } else if self.destinations.hold(&row) {
-                destination += self.window.forget(&row);
-            } else {
-                again.push(row);
-            }
-        }
-        self.window.put_back(again);
-        meter::dropped(Dropped::Slot, slot);
-        meter::dropped(Dropped::Destination, destination);
-        self.recheck_blocked();
-        if self.stopping.is_some() {
-            self.drop_unsent();
         }
     }
 
@@ -265,43 +135,6 @@ impl Pump {
         if self.blocked.recheck(|id| window.knows(id)) {
             let soon = Instant::now() + super::SOON;
             self.due_at = Some(self.due_at.map_or(soon, |due| due.min(soon)));
-        }
-    }
-
-    pub(super) fn hear_settled(&mut self, answer: Result<Settled, Lost>) {
-        let rows = self.desk.take_back();
-        let Ok(settled) = answer else {
-            self.reset("the database was lost");
-            return;
-        };
-        let now = Instant::now();
-        for row in rows {
-            self.window.settled(row.id, row.slot);
-            if self.reading.is_some() {
-                self.settled_meanwhile.insert(row.id);
-            }
-            if !self.share.works_on(row.slot) {
-                continue;
-            }
-            match row.then {
-                Then::Nothing => {}
-                Then::Frees(instance) => self.blocked.free(instance),
-                Then::Waits(instance, delay) => {
-                    self.blocked.wait(instance);
-                    let due = now + delay;
-                    self.due_at = Some(self.due_at.map_or(due, |at| at.min(due)));
-                }
-            }
-        }
-        if !settled.lost.is_empty() {
-            tracing::warn!(
-                slots = settled.lost.len(),
-                "slots were taken over by another relay"
-            );
-            for slot in &settled.lost {
-                self.share.disown(*slot);
-            }
-            self.abandon(|slot| settled.lost.contains(&slot));
         }
     }
 }

@@ -34,7 +34,7 @@ impl Pump {
             let lane = &self.lanes[self.window.lane(slot)];
             let strangers = lane.out.iter().any(|life| *life != self.life);
             if self.window.busy(slot) == 0 && !strangers {
-                self.share.disown(slot);
+                self.share.disown(slot, epoch);
                 // A keeper that is gone ends the relay: the supervisor sees to it.
                 self.ends.left.send((slot, epoch)).ok();
             }

@@ -20,8 +20,7 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Bed {
-    /// Removed at the end.
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub(crate) store: SqliteStore,
     pub(crate) broker: Embedded,
     pub(crate) pool: SqlitePool,
@@ -43,8 +42,12 @@ impl Bed {
             broker: Embedded::new(EmbeddedConfig::new(directory.path().join("broker.db"))),
             pool: SqlitePool::connect_with(options).await.unwrap(),
             relays: JoinSet::new(),
-            _directory: directory,
+            directory,
         }
+    }
+
+    pub(crate) fn path(&self, file: &str) -> std::path::PathBuf {
+        self.directory.path().join(file)
     }
 
     /// Starts a relay; cancelling `drain` of the answer stops it.
@@ -136,8 +139,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) async fn next(&mut self) -> Delivery {
         let delivery = within(self.subscriber.next()).await.unwrap();
-        self.subscriber.ack(Ack::One(delivery.tag)).await.unwrap();
         self.deliveries += 1;
+        if self.deliveries.is_multiple_of(100) {
+            self.subscriber.ack(Ack::UpTo(delivery.tag)).await.unwrap();
+        }
         let event = wire::decode(&delivery.body).unwrap();
         let next = self.seen.entry(event.key.canonical()).or_default();
         assert!(

@@ -17,7 +17,7 @@ fn impatient() -> RelayConfig {
         initial: Duration::from_millis(20),
         ..RetryPolicy::default()
     };
-    let mut config = RelayConfig::default();
+    let mut config = crate::patient();
     config.retry = RetryPolicy {
         max_attempts: Some(3),
         ..quick.clone()

@@ -3,12 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bed;
+mod capricious;
 mod failing;
+mod outages;
 mod sharing;
+
+use std::time::Duration;
 
 use cqrs_relay::RelayConfig;
 
 use crate::bed::{Bed, saved};
+
+/// A lease that no busy machine lets lapse.
+fn patient() -> RelayConfig {
+    let mut config = RelayConfig::default();
+    config.lease = Duration::from_mins(1);
+    config
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_arrive_in_order_and_leave_the_outbox() {
@@ -17,7 +28,7 @@ async fn rows_arrive_in_order_and_leave_the_outbox() {
     for _ in 0..20 {
         bed.save("account", 0..50).await;
     }
-    let shutdown = bed.relay(RelayConfig::default());
+    let shutdown = bed.relay(patient());
     ledger.read(1000).await;
     assert_eq!(ledger.deliveries, 1000, "no duplicates in quiet times");
     bed.until("empty", |status| status.backlog == 0).await;

@@ -180,7 +180,7 @@ pub trait Work: Send {
     ) -> impl Future<Output = Result<Locked, StoreError>> + Send;
 
     /// Open letters of the instances, with the instance's place in `spans`; and letters of these
-    /// messages that are dead or discarded, with `None`.
+    /// messages that are closed, with `None`.
     fn others(
         &mut self,
         queue: &QueueName,

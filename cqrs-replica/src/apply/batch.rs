@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
-    backend::{Failed, InstanceId, Span, Work},
+    backend::{Failed, Span, Work},
     handlers,
+    instance::{Instance, instances},
     item::{Done, Item},
     letters::Letters,
     plans::PlanSet,
@@ -16,7 +17,6 @@ use super::{
 use crate::{
     Applied, ApplyPolicy, LetterState, Model, Models, ReplicaStore,
     letter::{Fault, OtherLetter, Verdict},
-    rules::Known,
 };
 
 /// What a batch is judged by.
@@ -81,17 +81,6 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) superseded: Vec<(usize, i64)>,
 }
 
-/// An instance that a batch touches.
-pub(super) struct Instance {
-    id: InstanceId,
-    pub(super) known: Option<Known>,
-    pub(super) changed: bool,
-    /// Its open letters, as far as they matter here.
-    pub(super) others: Vec<OtherLetter>,
-    /// The revision that became a dead letter in this batch.
-    pub(super) dead: Option<i64>,
-}
-
 /// What is decided about an item.
 #[derive(Default)]
 pub(super) struct Slot {
@@ -112,30 +101,6 @@ pub(super) enum Ruling {
     Wait,
     /// Nothing more.
     Settled,
-}
-
-impl Instance {
-    pub(super) const fn id(&self) -> &InstanceId {
-        &self.id
-    }
-
-    fn revision(&self) -> i64 {
-        self.known.map_or(-1, |known| known.revision)
-    }
-
-    /// The revision whose turn it is.
-    pub(super) fn next(&self) -> i64 {
-        self.revision().saturating_add(1)
-    }
-
-    /// The waiting letter whose turn it is.
-    pub(super) fn waiting_next(&self) -> Option<i64> {
-        let next = self.next();
-        self.others
-            .iter()
-            .find(|letter| letter.revision == Some(next) && letter.state == LetterState::Waiting)
-            .and_then(|letter| letter.id)
-    }
 }
 
 impl<'c, S: ReplicaStore> Batch<'c, S> {
@@ -182,15 +147,19 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         for (instance, letter) in others {
             match (instance, letter.message_id) {
                 (Some(at), _) => {
-                    let known = &mut batch.instances[at].others;
-                    if known.iter().all(|other| other.id != letter.id) {
-                        known.push(letter);
+                    // One that matters in two ways comes twice, once with its body.
+                    let others = &mut batch.instances[at].others;
+                    match others.iter_mut().find(|other| other.id == letter.id) {
+                        Some(other) => other.body = other.body.take().or(letter.body),
+                        None => others.push(letter),
                     }
                 }
-                (None, Some(message)) => {
+                (None, Some(message))
+                    if matches!(letter.state, LetterState::Dead | LetterState::Discarded) =>
+                {
                     batch.closed.insert(message, letter);
                 }
-                (None, None) => {}
+                (None, _) => {}
             }
         }
         Ok(batch)
@@ -282,27 +251,4 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             })
             .collect()
     }
-}
-
-/// The instances of the items in the order in which every worker locks them, and the place of each
-/// item's instance among them.
-fn instances(items: &[Item<'_>]) -> (Vec<InstanceId>, Vec<Option<usize>>) {
-    let mut named: Vec<(InstanceId, usize)> = items
-        .iter()
-        .enumerate()
-        .filter_map(|(at, item)| {
-            let event = item.event()?;
-            Some(((event.cqrs_id.clone(), event.key.canonical()), at))
-        })
-        .collect();
-    named.sort_unstable();
-    let mut ids: Vec<InstanceId> = Vec::with_capacity(named.len());
-    let mut places = vec![None; items.len()];
-    for (id, at) in named {
-        if ids.last() != Some(&id) {
-            ids.push(id);
-        }
-        places[at] = Some(ids.len() - 1);
-    }
-    (ids, places)
 }

@@ -130,20 +130,26 @@ impl Line {
             self.queue.push_front(at);
             return Ok(());
         }
-        if self.queue.iter().any(|&at| revision(at) == Some(next)) {
-            return Ok(());
-        }
-        let waiting = batch.instances[self.instance].waiting_next();
+        let has = |id: i64| {
+            items
+                .iter()
+                .any(|item| item.letter().is_some_and(|l| l.id == id))
+        };
+        // A letter comes before what was delivered again and is only kept in it.
+        let waiting = batch.instances[self.instance]
+            .waiting_next()
+            .filter(|&id| !has(id));
         if batch.alone {
             batch.wake.extend(waiting);
             return Ok(());
         }
-        if waiting.is_none() && !self.more {
+        let in_queue = self.queue.iter().any(|&at| revision(at) == Some(next));
+        if waiting.is_none() && (in_queue || !self.more) {
             return Ok(());
         }
         let queue = &batch.context.policy.queue;
         let run = work
-            .take_run(queue, batch.instances[self.instance].id(), next, RUN)
+            .take_run(queue, &batch.instances[self.instance].id, next, RUN)
             .await?;
         self.more = run.len() == RUN;
         for letter in run.into_iter().rev() {

@@ -49,16 +49,8 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let message_id = item.incoming().message_id;
         let closed = message_id.and_then(|id| self.closed.get(&id));
         let open = self.slots[at].instance.and_then(|instance| {
-            let event = item.event()?;
-            self.instances[instance].others.iter().find(|letter| {
-                match (letter.message_id, message_id) {
-                    (Some(kept), Some(came)) => kept == came,
-                    _ => {
-                        letter.revision == Some(event.revision.0)
-                            && letter.signal.as_deref() == Some(event.signal.as_str())
-                    }
-                }
-            })
+            let others = &self.instances[instance].others;
+            others.iter().find(|letter| letter.keeps(item.incoming()))
         });
         let Some(letter) = open.or(closed) else {
             return false;

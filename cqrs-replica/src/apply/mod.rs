@@ -6,9 +6,12 @@
 //! by message, and the one that fails alone becomes a letter in a transaction of its own. Retries
 //! and ended waits take the same way.
 
+mod alone;
 mod backend;
 mod batch;
+mod calling;
 mod handlers;
+mod instance;
 mod item;
 mod judging;
 mod letters;
@@ -19,4 +22,5 @@ mod session;
 mod tables;
 
 pub(crate) use backend::{Backend, Failed, InstanceId, Locked, Span, Work};
+pub(crate) use calling::{Called, call};
 pub(crate) use session::Session;

@@ -152,8 +152,11 @@ impl<S: ReplicaStore> Batch<'_, S> {
             reason: verdict.reason,
             attempts: verdict.attempts,
             message_id: item.incoming().message_id,
-            signal: item.event().map(|event| event.signal.as_str().to_owned()),
             revision: item.event().map(|event| event.revision.0),
+            body: match item.incoming().message_id {
+                Some(_) => None,
+                None => Some(item.incoming().body.clone()),
+            },
         };
         self.slots[at].answer = Some(verdict.answer());
         self.slots[at].verdict = Some(verdict);

@@ -6,18 +6,16 @@ use cqrs_core::{CqrsId, QueueName, StoreError};
 use uuid::Uuid;
 
 use super::{
-    backend::{Backend, Failed, Work},
+    alone::Source,
+    backend::{Backend, Work},
     batch::{self, Context, Mode},
-    item::{Done, Item},
+    item::Item,
     observe,
     plans::Plans,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
     ReplicaStatus, WorkerBeat,
-    letter::{Fault, Reason},
-    model::Target,
-    table::kind,
 };
 
 /// The soonest that a letter is looked at again which another session may have in hand.
@@ -25,8 +23,8 @@ const BUSY: Duration = Duration::from_millis(50);
 
 /// One connection of a worker, with what it has learnt about tables.
 pub struct Session<B> {
-    backend: B,
-    plans: Plans,
+    pub(super) backend: B,
+    pub(super) plans: Plans,
 }
 
 impl<B> fmt::Debug for Session<B> {
@@ -43,7 +41,8 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    async fn context<'c>(
+    /// What a batch of these messages is judged by.
+    pub(super) async fn context<'c>(
         &mut self,
         models: &'c Models<B::Store>,
         policy: &'c ApplyPolicy,
@@ -59,149 +58,6 @@ impl<B: Backend> Session<B> {
             plans,
         })
     }
-
-    /// Applies one message on its own; if that fails, keeps it with the reason.
-    async fn alone<'a>(
-        &mut self,
-        models: &Models<B::Store>,
-        policy: &ApplyPolicy,
-        source: Source<'a>,
-    ) -> Result<Vec<Done<'a>>, StoreError> {
-        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
-            Ok(done) => return Ok(done),
-            Err(failed) => failed,
-        };
-        let fault = self.recover(failed).await?;
-        let fault = self.diagnose(models, policy, source, fault).await?;
-        match self
-            .attempt(models, policy, source, Mode::Failed(fault))
-            .await?
-        {
-            Ok(done) => Ok(done),
-            Err(Failed::Store(error)) => Err(error),
-            Err(Failed::Fault { fault, .. }) => Err(StoreError::Backend(fault.error.into())),
-        }
-    }
-
-    async fn attempt<'a>(
-        &mut self,
-        models: &Models<B::Store>,
-        policy: &ApplyPolicy,
-        source: Source<'a>,
-        mode: Mode,
-    ) -> Result<Result<Vec<Done<'a>>, Failed>, StoreError> {
-        match source {
-            Source::Delivered(incoming) => {
-                let context = self
-                    .context(models, policy, std::iter::once(incoming))
-                    .await?;
-                let work = self.backend.begin().await?;
-                Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
-            }
-            Source::Letter(id) => {
-                let Some(letter) = self
-                    .backend
-                    .begin()
-                    .await?
-                    .take_one(&policy.queue, id)
-                    .await?
-                else {
-                    return Ok(Ok(Vec::new()));
-                };
-                let incoming = std::iter::once(&letter.incoming);
-                let context = self.context(models, policy, incoming).await?;
-                // Read once more, this time to hold it.
-                let mut work = self.backend.begin().await?;
-                let Some(letter) = work.take_one(&policy.queue, id).await? else {
-                    return Ok(Ok(Vec::new()));
-                };
-                let items = vec![Item::Letter(Box::new(letter))];
-                Ok(batch::run(work, &context, items, mode).await)
-            }
-        }
-    }
-
-    /// Makes the session usable again after a fault.
-    async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
-        match failed {
-            Failed::Store(error) => Err(error),
-            Failed::Fault { fault, lost } => {
-                if lost {
-                    self.backend.reconnect().await?;
-                }
-                self.plans.clear();
-                Ok(fault)
-            }
-        }
-    }
-
-    /// Names the column that a type error is about, which the database does not.
-    async fn diagnose(
-        &mut self,
-        models: &Models<B::Store>,
-        policy: &ApplyPolicy,
-        source: Source<'_>,
-        fault: Fault,
-    ) -> Result<Fault, StoreError> {
-        if fault.reason != Reason::Type {
-            return Ok(fault);
-        }
-        let taken;
-        let incoming = match source {
-            Source::Delivered(incoming) => incoming,
-            Source::Letter(id) => {
-                let Some(letter) = self
-                    .backend
-                    .begin()
-                    .await?
-                    .take_one(&policy.queue, id)
-                    .await?
-                else {
-                    return Ok(fault);
-                };
-                taken = letter.incoming;
-                &taken
-            }
-        };
-        let Some(event) = incoming.event.as_deref() else {
-            return Ok(fault);
-        };
-        let context = self
-            .context(models, policy, std::iter::once(incoming))
-            .await?;
-        let is_table = models
-            .get(&event.cqrs_id)
-            .is_some_and(|model| matches!(model.target, Target::Table(_)));
-        let Ok(plan) = context.plans.get(&event.cqrs_id) else {
-            return Ok(fault);
-        };
-        let Ok(row) = plan.row(event) else {
-            return Ok(fault);
-        };
-        if !is_table {
-            return Ok(fault);
-        }
-        for (column, value) in plan.cells(&row) {
-            if !self.backend.takes(plan, column, &value).await? {
-                let column = &plan.columns[column];
-                let error = format!(
-                    "column {:?} of type {} does not take this {}",
-                    column.name,
-                    column.type_name,
-                    kind(value.get())
-                );
-                return Ok(Fault { error, ..fault });
-            }
-        }
-        Ok(fault)
-    }
-}
-
-/// Where a message to apply on its own comes from.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Delivered(&'a Incoming),
-    Letter(i64),
 }
 
 impl<B: Backend> ReplicaSession for Session<B> {
@@ -211,6 +67,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
         self.plans.check(&mut self.backend, models).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(size = batch.len()))]
     async fn apply(
         &mut self,
         models: &Models<B::Store>,
@@ -243,6 +100,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
         Ok(answers)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn apply_due(
         &mut self,
         models: &Models<B::Store>,

@@ -68,7 +68,7 @@ pub(super) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Apply events until told to stop: SIGTERM finishes what is in hand, a second one stops at once.
-    Run,
+    Run(Run),
     /// Create the tables of the replica side, or bring them up to date.
     Migrate,
     /// Show how the replica is doing.
@@ -82,10 +82,24 @@ pub(super) enum Command {
     Dead(DeadCommand),
 }
 
-impl Command {
-    pub(super) const fn needs_broker(&self) -> bool {
-        matches!(self, Self::Run)
-    }
+/// What `run` takes. Texts, since the configuration checks them and says what is wrong.
+#[derive(Debug, Default, Args)]
+pub(super) struct Run {
+    /// How many messages may be unacknowledged, instead of `replica.prefetch`.
+    #[arg(long, value_name = "N")]
+    pub(super) prefetch: Option<String>,
+    /// How many batches are applied at the same time, instead of `replica.lanes`.
+    #[arg(long, value_name = "N")]
+    pub(super) lanes: Option<String>,
+    /// How many messages one transaction applies at most, instead of `replica.batch_size`.
+    #[arg(long, value_name = "N")]
+    pub(super) batch_size: Option<String>,
+    /// How long a batch waits to become full, instead of `replica.batch_wait`.
+    #[arg(long, value_name = "TIME")]
+    pub(super) batch_wait: Option<String>,
+    /// How long a stop may take, instead of `replica.drain_timeout`.
+    #[arg(long, value_name = "TIME")]
+    pub(super) drain_timeout: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

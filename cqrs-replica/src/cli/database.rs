@@ -1,9 +1,7 @@
 //! Which database.
 
-use std::future::Future;
-
 use anyhow::bail;
-use cqrs_core::{StoreError, config::Replica};
+use cqrs_core::config::Replica;
 
 use super::{Cli, settings};
 use crate::ReplicaStore;
@@ -15,12 +13,6 @@ pub trait Database: ReplicaStore {
 
     /// The store of this configuration. Nothing is connected yet.
     fn open(replica: &Replica) -> Self;
-
-    /// Makes the replica side's own tables, or brings them up to date. A second run changes nothing.
-    ///
-    /// # Errors
-    /// Any [`StoreError`]; [`StoreError::Schema`] when the database is newer than this program.
-    fn migrate(replica: &Replica) -> impl Future<Output = Result<(), StoreError>>;
 }
 
 /// The store of this configuration, if it is one of this kind.
@@ -37,21 +29,17 @@ pub(super) fn open<S: Database>(replica: &Replica) -> anyhow::Result<S> {
 
 /// Executes for the database that the configuration names.
 pub(super) async fn execute(cli: Cli) -> anyhow::Result<()> {
-    let config = settings::load(&cli.options, cli.command.needs_broker())?;
+    let config = settings::load(&cli.options, &cli.command)?;
     let database = &config.require_replica()?.database;
     let scheme = database.scheme();
     // The only place that names all databases, each there if its feature is.
     #[cfg(feature = "postgres")]
     if crate::postgres::PostgresReplica::SCHEMES.contains(&scheme.as_str()) {
-        return cli
-            .execute::<crate::postgres::PostgresReplica>(|| Ok(Vec::new()))
-            .await;
+        return Box::pin(cli.execute::<crate::postgres::PostgresReplica>(|| Ok(Vec::new()))).await;
     }
     #[cfg(feature = "sqlite")]
     if crate::sqlite::SqliteReplica::SCHEMES.contains(&scheme.as_str()) {
-        return cli
-            .execute::<crate::sqlite::SqliteReplica>(|| Ok(Vec::new()))
-            .await;
+        return Box::pin(cli.execute::<crate::sqlite::SqliteReplica>(|| Ok(Vec::new()))).await;
     }
     bail!(
         "replica.database is {database}, but this program was built without support for \

@@ -23,6 +23,14 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
+#[cfg_attr(
+    not(any(feature = "rabbitmq", feature = "embedded")),
+    expect(
+        dead_code,
+        clippy::unused_async,
+        reason = "what a worker needs, which needs a broker"
+    )
+)]
 mod broker;
 mod database;
 mod dead;
@@ -34,6 +42,10 @@ mod output;
 mod postgres;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg_attr(
+    not(any(feature = "rabbitmq", feature = "embedded")),
+    expect(dead_code, reason = "what a worker needs, which needs a broker")
+)]
 mod run;
 mod settings;
 mod signals;
@@ -59,7 +71,7 @@ pub fn main() -> ExitCode {
 /// The same program with handlers, for one kind of database. `models` is called by `run` only.
 #[must_use]
 pub fn main_with<S: Database>(models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>) -> ExitCode {
-    start(async |cli: Cli| cli.execute(models).await)
+    start(async |cli: Cli| Box::pin(cli.execute(models)).await)
 }
 
 /// Parses, sets logging and the runtime up, and tells the outcome.
@@ -94,13 +106,13 @@ impl Cli {
         models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>,
     ) -> anyhow::Result<()> {
         let Self { options, command } = self;
-        let config = settings::load(&options, command.needs_broker())?;
+        let config = settings::load(&options, &command)?;
         let replica = config.require_replica()?;
         let store: S = database::open(replica)?;
         match command {
-            Command::Run => run::run(store, &config, models()?).await,
+            Command::Run(_) => run::run(store, &config, models()?).await,
             Command::Migrate => {
-                S::migrate(replica).await?;
+                crate::migrate(&replica.database).await?;
                 output::line("the tables are up to date")
             }
             Command::Status { json } => {

@@ -1,19 +1,15 @@
 //! `PostgreSQL`, from `[replica]`.
 
-use cqrs_core::{StoreError, config::Replica};
+use cqrs_core::config::Replica;
 
 use super::Database;
-use crate::postgres::{self, PostgresConfig, PostgresReplica};
+use crate::postgres::{PostgresConfig, PostgresReplica};
 
 impl Database for PostgresReplica {
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
 
     fn open(replica: &Replica) -> Self {
         Self::new(config(replica))
-    }
-
-    async fn migrate(replica: &Replica) -> Result<(), StoreError> {
-        postgres::migrate(&config(replica)).await
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cqrs_core::{SystemClock, config::Config, transport::Transport};
+
 use super::{
     Database,
     broker::{self, WithTransport},
@@ -9,7 +11,6 @@ use super::{
     signals::Signals,
 };
 use crate::{Model, Models, Shutdown, Worker, WorkerConfig, new_worker_id};
-use cqrs_core::{SystemClock, config::Config, transport::Transport};
 
 /// Applies events until a signal says stop.
 pub(super) async fn run<S: Database>(

@@ -7,46 +7,59 @@ use cqrs_core::{
     config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel, Sources},
 };
 
-use super::{Database, Options};
+use super::{Command, Database, Options};
 use crate::{Model, OnExpired, TableModel, WorkerConfig};
 
 /// Read where no other file is named.
 const USUAL_FILE: &str = "cqrs.toml";
 
 /// The whole configuration: flags over environment over file.
-pub(super) fn load(options: &Options, with_broker: bool) -> Result<Config, ConfigError> {
+pub(super) fn load(options: &Options, command: &Command) -> Result<Config, ConfigError> {
     let sources = match &options.config {
         Some(path) => Sources::read(path)?,
         None if Path::new(USUAL_FILE).exists() => Sources::read(Path::new(USUAL_FILE))?,
         None => Sources::default(),
     };
-    let flags = [
-        (
-            "replica.database",
-            "--database",
-            options.database.as_ref().map(SecretUrl::expose),
-        ),
-        (
-            "broker.url",
-            "--broker",
-            options.broker.as_ref().map(SecretUrl::expose),
-        ),
+    let database = options.database.as_ref().map(SecretUrl::expose);
+    let broker = options.broker.as_ref().map(SecretUrl::expose);
+    let mut flags = vec![
+        ("replica.database", "--database", database),
+        ("broker.url", "--broker", broker),
         ("broker.exchange", "--exchange", options.exchange.as_deref()),
         ("replica.queue", "--queue", options.queue.as_deref()),
     ];
+    let mut needed = vec![Needed::Replica];
+    if let Command::Run(run) = command {
+        needed.push(Needed::Broker);
+        flags.extend([
+            ("replica.prefetch", "--prefetch", run.prefetch.as_deref()),
+            ("replica.lanes", "--lanes", run.lanes.as_deref()),
+            (
+                "replica.batch_size",
+                "--batch-size",
+                run.batch_size.as_deref(),
+            ),
+            (
+                "replica.batch_wait",
+                "--batch-wait",
+                run.batch_wait.as_deref(),
+            ),
+            (
+                "replica.drain_timeout",
+                "--drain-timeout",
+                run.drain_timeout.as_deref(),
+            ),
+        ]);
+    }
     let given = flags
         .into_iter()
         .filter_map(|(key, name, value)| Some((key, name, value?)));
+    let environment = std::env::vars_os();
     let sources = given.fold(
-        sources.with_env(std::env::vars_os()),
+        sources.with_env(environment),
         |sources, (key, name, value)| sources.with_flag(key, name, value),
     );
-    let needed: &[Needed] = if with_broker {
-        &[Needed::Broker, Needed::Replica]
-    } else {
-        &[Needed::Replica]
-    };
-    Config::load_for(&sources, needed)
+    Config::load_for(&sources, &needed)
 }
 
 /// The worker's part of `[replica]`.
@@ -84,4 +97,19 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
             ExpiredMessage::Dead => OnExpired::Park,
         })
         .with_sync_downgrade(model.sync_downgrade)
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_core::QueueName;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_file_are_those_of_the_library() {
+        let queue = QueueName::new("billing").unwrap();
+        let replica = Replica::new(SecretUrl::new("sqlite://x.db"), queue.clone());
+        let (file, library) = (worker(&replica), WorkerConfig::new(queue));
+        assert_eq!(format!("{file:?}"), format!("{library:?}"));
+    }
 }

@@ -1,19 +1,15 @@
 //! `SQLite`, from `[replica]`.
 
-use cqrs_core::{StoreError, config::Replica};
+use cqrs_core::config::Replica;
 
 use super::Database;
-use crate::sqlite::{self, SqliteConfig, SqliteReplica};
+use crate::sqlite::{SqliteConfig, SqliteReplica};
 
 impl Database for SqliteReplica {
     const SCHEMES: &'static [&'static str] = &["sqlite"];
 
     fn open(replica: &Replica) -> Self {
         Self::new(config(replica))
-    }
-
-    async fn migrate(replica: &Replica) -> Result<(), StoreError> {
-        sqlite::migrate(&config(replica)).await
     }
 }
 

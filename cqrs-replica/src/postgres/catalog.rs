@@ -23,7 +23,7 @@ pub(super) async fn describe(
     let mut description = Description::default();
     for row in run(limit, columns.fetch_all(&mut *connection)).await? {
         let column = |row: &sqlx::postgres::PgRow| {
-            let before: bool = row.try_get(5)?;
+            let before: bool = row.try_get(6)?;
             let column = Column {
                 name: row.try_get(0)?,
                 type_name: row.try_get(1)?,
@@ -31,11 +31,14 @@ pub(super) async fn describe(
                 has_default: row.try_get(3)?,
                 writable: row.try_get(4)?,
             };
-            Ok((before, column))
+            Ok((before, row.try_get(5)?, column))
         };
-        let (before, column) = column(&row).map_err(cqrs_core::database::postgres::classify)?;
+        let (before, table, column) =
+            column(&row).map_err(cqrs_core::database::postgres::classify)?;
         description.has_before_trigger |= before;
         description.columns.push(column);
+        // With its schema: a table may be named like a type, and is one itself.
+        description.table = table;
     }
     if description.columns.is_empty() {
         return Ok(None);

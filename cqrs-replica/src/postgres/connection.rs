@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{
     QueueName, StoreError,
     database::postgres::{PostgresConfig, connect},
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresReplica, bookkeeping, catalog, error::run, letters, work::PostgresWork};
+use super::{PostgresReplica, bookkeeping, catalog, error::run, letters, sql, work::PostgresWork};
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
@@ -27,16 +27,24 @@ pub struct PostgresConnection {
     connection: PgConnection,
     config: Arc<PostgresConfig>,
     limit: Duration,
+    /// The server's process and when it started.
+    process: (i32, DateTime<Utc>),
 }
 
 impl PostgresConnection {
-    pub(super) fn new(connection: PgConnection, config: Arc<PostgresConfig>) -> Self {
+    pub(super) async fn new(
+        mut connection: PgConnection,
+        config: Arc<PostgresConfig>,
+    ) -> Result<Self, StoreError> {
         let limit = config.statement_timeout + GRACE;
-        Self {
+        let identity = sqlx::query_as(sql::IDENTITY);
+        let process = run(limit, identity.fetch_one(&mut connection)).await?;
+        Ok(Self {
             connection,
             config,
             limit,
-        }
+            process,
+        })
     }
 }
 
@@ -55,7 +63,11 @@ impl Backend for PostgresConnection {
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = connect(&self.config).await?;
+        let connection = connect(&self.config).await?;
+        let (pid, started_at) = self.process;
+        *self = Self::new(connection, Arc::clone(&self.config)).await?;
+        let end = sqlx::query(sql::END_PROCESS).bind(pid).bind(started_at);
+        run(self.limit, end.execute(&mut self.connection)).await?;
         Ok(())
     }
 

@@ -40,14 +40,15 @@ fn take(row: &PgRow) -> Result<TakenLetter, sqlx::Error> {
 /// A row of `others.sql`.
 pub(super) fn other(row: &PgRow) -> Result<(Option<usize>, OtherLetter), sqlx::Error> {
     let place: Option<i64> = row.try_get(0)?;
+    let body: Option<Vec<u8>> = row.try_get(7)?;
     let letter = OtherLetter {
         id: row.try_get(1)?,
         state: LetterState::parse(row.try_get(2)?),
         reason: Reason::parse(row.try_get(3)?),
         attempts: attempts(row.try_get(4)?),
         message_id: row.try_get(5)?,
-        signal: row.try_get(6)?,
-        revision: row.try_get(7)?,
+        revision: row.try_get(6)?,
+        body: body.map(Bytes::from),
     };
     // Ordinality counts from 1.
     Ok((

@@ -5,6 +5,7 @@ mod catalog;
 mod connection;
 mod error;
 mod letters;
+mod savepoint;
 mod sql;
 mod tables;
 mod work;
@@ -44,10 +45,8 @@ impl ReplicaStore for PostgresReplica {
     async fn session(&self) -> Result<Self::Session, StoreError> {
         let mut connection = connect(&self.config).await?;
         check_schema(&mut connection, &migrations::POSTGRES).await?;
-        Ok(Session::new(PostgresConnection::new(
-            connection,
-            Arc::clone(&self.config),
-        )))
+        let connection = PostgresConnection::new(connection, Arc::clone(&self.config)).await?;
+        Ok(Session::new(connection))
     }
 }
 

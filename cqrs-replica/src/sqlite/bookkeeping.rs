@@ -73,12 +73,12 @@ pub(super) async fn status(
     limit: Duration,
     queue: &QueueName,
 ) -> Result<ReplicaStatus, StoreError> {
-    let states = sqlx::query_as(sql::COUNT_STATES).bind(queue.as_str());
-    let (live, tombstones): (i64, i64) = run(limit, states.fetch_one(&mut *connection)).await?;
+    let instances = sqlx::query_as(sql::COUNT_STATES).bind(queue.as_str());
+    let (live, tombstones): (i64, i64) = run(limit, instances.fetch_one(&mut *connection)).await?;
     let letters = sqlx::query_as(sql::COUNT_LETTERS).bind(queue.as_str());
     let letters: Vec<(String, i64)> = run(limit, letters.fetch_all(&mut *connection)).await?;
-    let workers = sqlx::query(sql::WORKERS).bind(queue.as_str());
-    let workers = run(limit, workers.fetch_all(connection)).await?;
+    let rows = sqlx::query(sql::WORKERS).bind(queue.as_str());
+    let rows = run(limit, rows.fetch_all(connection)).await?;
     let count = |word: &str| {
         letters
             .iter()
@@ -93,15 +93,15 @@ pub(super) async fn status(
         dead: count("dead"),
         ..ReplicaStatus::default()
     };
-    for row in workers {
-        let (worker, needs_reconcile) = worker_row(&row).map_err(classify)?;
+    for row in rows {
+        let (found, needs_reconcile) = worker(&row).map_err(classify)?;
         status.needs_reconcile |= needs_reconcile;
-        status.workers.push(worker);
+        status.workers.push(found);
     }
     Ok(status)
 }
 
-fn worker_row(row: &SqliteRow) -> Result<(WorkerRow, bool), sqlx::Error> {
+fn worker(row: &SqliteRow) -> Result<(WorkerRow, bool), sqlx::Error> {
     let seen: i64 = row.try_get(2)?;
     let oldest_unacked: Option<i64> = row.try_get(3)?;
     let found = WorkerRow {

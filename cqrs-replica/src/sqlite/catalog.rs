@@ -23,7 +23,10 @@ pub(super) async fn describe(
         .bind(schema)
         .bind(name.table);
     let mut primary = BTreeMap::new();
-    let mut description = Description::default();
+    let mut description = Description {
+        table: name.quoted(),
+        ..Description::default()
+    };
     for row in run(limit, columns.fetch_all(&mut *connection)).await? {
         let (column, place) = column(&row).map_err(classify)?;
         if place > 0 {

@@ -5,21 +5,21 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
-use sqlx::{Connection, Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     SqliteReplica,
-    error::{gave_out, has_no_transaction, lost_a_race, run, try_run},
-    letters, sql,
+    error::{run, try_run},
+    letters, savepoint, sql,
     stored::{optional_uuid, time},
     tables,
 };
 use crate::{
-    Failure, LetterState,
+    LetterState,
     apply::{Failed, InstanceId, Locked, Span, Work},
-    handler::{Called, DynHandler, call},
-    letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict},
+    handler::DynHandler,
+    letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
     table::{TablePlan, TableWrites},
 };
@@ -34,36 +34,6 @@ pub struct SqliteWork<'c> {
 impl<'c> SqliteWork<'c> {
     pub(super) const fn new(tx: Transaction<'c, Sqlite>, limit: Duration) -> Self {
         Self { tx, limit }
-    }
-
-    /// Goes on after a handler that failed: what it wrote is gone.
-    async fn undo(
-        limit: Duration,
-        savepoint: Transaction<'_, Sqlite>,
-        failure: Failure,
-    ) -> Result<Result<(), Fault>, Failed> {
-        let undone = run(limit, async { Ok(savepoint.rollback().await) }).await?;
-        match undone {
-            Ok(()) if lost_a_race(failure.cause()) => {
-                Err(Failed::Store(StoreError::Conflict(failure.into_cause())))
-            }
-            // A full disk ends the transaction unseen.
-            _ if gave_out(failure.cause()) => {
-                Err(Failed::Store(StoreError::Unavailable(failure.into_cause())))
-            }
-            Ok(()) => Ok(Err(failure.into_fault())),
-            Err(error) if has_no_transaction(&error) => Err(ended()),
-            Err(error) => Err(Failed::Store(classify(error))),
-        }
-    }
-}
-
-/// A handler has committed or rolled back what was not its own.
-fn ended() -> Failed {
-    let error = "the handler ended the worker's transaction";
-    Failed::Fault {
-        fault: Fault::dead(Reason::Parked, error),
-        lost: true,
     }
 }
 
@@ -181,22 +151,7 @@ impl Work for SqliteWork<'_> {
         handler: &dyn DynHandler<SqliteReplica>,
         event: &Event,
     ) -> Result<Result<(), Fault>, Failed> {
-        let limit = self.limit;
-        let mut savepoint = run(limit, self.tx.begin()).await?;
-        let failure = match call::<SqliteReplica>(handler, &mut savepoint, event).await {
-            Called::Done => None,
-            Called::Failed(failure) => Some(failure),
-            // It may have stopped in the middle of a statement.
-            Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
-        };
-        if let Some(failure) = failure {
-            return Self::undo(limit, savepoint, failure).await;
-        }
-        match run(limit, async { Ok(savepoint.commit().await) }).await? {
-            Ok(()) => Ok(Ok(())),
-            Err(error) if has_no_transaction(&error) => Err(ended()),
-            Err(error) => Err(Failed::Store(classify(error))),
-        }
+        savepoint::handle(&mut self.tx, self.limit, handler, event).await
     }
 
     async fn save(

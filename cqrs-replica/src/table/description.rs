@@ -7,6 +7,8 @@ use crate::TableModel;
 /// What the catalog says of a table.
 #[derive(Debug, Clone, Default)]
 pub struct Description {
+    /// The table, as SQL that names no other one.
+    pub(crate) table: String,
     /// In the table's order.
     pub(crate) columns: Vec<Column>,
     /// The column sets of the unique indexes that an upsert can name.

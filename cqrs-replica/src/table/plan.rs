@@ -8,7 +8,7 @@ use std::{
 use cqrs_core::{Event, InstanceKey};
 use serde_json::value::RawValue;
 
-use super::{Column, Description, Row, TableName};
+use super::{Column, Description, Row};
 use crate::{
     TableModel,
     letter::{Fault, Reason},
@@ -87,7 +87,7 @@ impl TablePlan {
         let required = those(&|column| description.requires(column));
         let never_null = those(&|column| column.not_null && !description.has_before_trigger);
         Ok(Self {
-            table: TableName::new(table).quoted(),
+            table: description.table,
             key,
             members,
             required,

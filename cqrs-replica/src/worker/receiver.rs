@@ -101,16 +101,16 @@ impl<T: Transport> Receiver<T> {
     }
 
     fn lost(&self, error: &TransportError) {
-        if let TransportError::QueueGone { queue } = error {
-            self.vitals.queue_gone();
-            metrics::queue_gone();
-            tracing::error!(
-                %queue,
-                "the queue was deleted and is declared anew: what was in it is lost, and this \
-                 replica needs a reconcile"
-            );
-        }
-        self.outages.failed(Task::Receiver, error);
+        let TransportError::QueueGone { queue } = error else {
+            return self.outages.failed(Task::Receiver, error);
+        };
+        self.vitals.queue_gone();
+        metrics::queue_gone();
+        tracing::error!(
+            %queue,
+            "the queue was deleted and is declared anew: what was in it is lost, and this replica \
+             needs a reconcile"
+        );
     }
 
     /// Serves one subscriber until it is lost, or until the soft stop and the last acknowledgement.

@@ -1,4 +1,5 @@
 //! A replica and a broker in files of their own, and the master's side of the wire.
+#![expect(dead_code, reason = "each test uses a part of it")]
 
 use std::{future::Future, time::Duration};
 
@@ -7,7 +8,7 @@ use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, QueueName, SecretUrl,
     transport::{
-        Headers, Message, Outcome, Publisher, Routing, Subscription, Transport,
+        Headers, Message, Outcome, Publisher, Routing, Subscriber, Subscription, Transport,
         embedded::{Embedded, EmbeddedConfig},
     },
 };
@@ -42,7 +43,6 @@ impl Site {
             cqrs_ids: vec!["account".parse().unwrap()],
             prefetch: std::num::NonZeroU16::MIN,
         };
-        use cqrs_core::transport::Subscriber;
         site.broker
             .subscriber(&subscription)
             .await

@@ -68,7 +68,11 @@ async fn main() -> Result<()> {
             println!("catalog: the tables are there");
         }
         Command::Load { files } => {
-            let files = if files.is_empty() { package::default_index() } else { files };
+            let files = if files.is_empty() {
+                package::default_index()
+            } else {
+                files
+            };
             // Several lists may name the same version of a package.
             let mut packages = BTreeMap::new();
             for file in files {

@@ -43,7 +43,9 @@ impl Package {
             "Section" => self.section = Some(value),
             "Priority" => self.priority = Some(value),
             "Installed-Size" => {
-                let size = value.parse().with_context(|| format!("Installed-Size {value:?}"))?;
+                let size = value
+                    .parse()
+                    .with_context(|| format!("Installed-Size {value:?}"))?;
                 self.installed_size = Some(size);
             }
             "Maintainer" => self.maintainer = Some(value),
@@ -59,7 +61,9 @@ impl Package {
 /// Reads the stanzas of an index: `Field: value`, continued on lines that start with white space,
 /// ended by an empty line.
 pub(crate) fn parse(index: &str) -> Result<Vec<Package>> {
-    let stanzas = index.split("\n\n").filter(|stanza| !stanza.trim().is_empty());
+    let stanzas = index
+        .split("\n\n")
+        .filter(|stanza| !stanza.trim().is_empty());
     stanzas
         .map(|stanza| {
             let mut package = Package::default();
@@ -85,27 +89,41 @@ pub(crate) fn parse(index: &str) -> Result<Vec<Package>> {
 
 /// The machine's own index, or the sample where there is no apt.
 pub(crate) fn default_index() -> Vec<PathBuf> {
-    let lists = std::fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    let lists = std::fs::read_dir("/var/lib/apt/lists")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut lists: Vec<_> = lists
         .map(|entry| entry.path())
         .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
             name.is_some_and(|name| name.contains("_Packages"))
         })
         .collect();
     lists.sort();
-    if lists.is_empty() { vec![sample()] } else { lists }
+    if lists.is_empty() {
+        vec![sample()]
+    } else {
+        lists
+    }
 }
 
 /// A few hundred packages for machines without apt.
 pub(crate) fn sample() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/packages.sample"))
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../data/packages.sample"
+    ))
 }
 
 /// The text of an index file, whatever apt compressed it with.
 pub(crate) fn read(path: &PathBuf) -> Result<String> {
     let plain = path.extension().is_none_or(|ending| {
-        !["lz4", "gz", "xz", "bz2", "zst"].iter().any(|known| ending == *known)
+        !["lz4", "gz", "xz", "bz2", "zst"]
+            .iter()
+            .any(|known| ending == *known)
     });
     let bytes = if plain {
         std::fs::read(path)?
@@ -115,7 +133,11 @@ pub(crate) fn read(path: &PathBuf) -> Result<String> {
             .arg(path)
             .output()
             .context("apt-helper, which reads compressed lists, did not start")?;
-        ensure!(output.status.success(), "apt-helper: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "apt-helper: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     };
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))
@@ -129,7 +151,11 @@ mod tests {
     fn the_sample_is_read_whole() {
         let packages = parse(&read(&sample()).unwrap()).unwrap();
         assert_eq!(packages.len(), 300);
-        assert!(packages.iter().any(|p| p.maintainer.as_ref().is_some_and(|m| !m.is_ascii())));
+        assert!(
+            packages
+                .iter()
+                .any(|p| p.maintainer.as_ref().is_some_and(|m| !m.is_ascii()))
+        );
         assert!(packages.iter().any(|p| p.installed_size.is_none()));
     }
 

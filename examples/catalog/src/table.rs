@@ -11,7 +11,8 @@ const CREATE: &str = "create table if not exists packages (
     section text, priority text, installed_size bigint, maintainer text, homepage text,
     depends text, description text, primary key (package, version))";
 
-const UPSERT: &str = "insert into packages select * from json_populate_recordset(null::packages, $1)
+const UPSERT: &str =
+    "insert into packages select * from jsonb_populate_recordset(null::packages, $1)
     on conflict (package, version) do update set (architecture, section, priority, installed_size,
         maintainer, homepage, depends, description)
     = (excluded.architecture, excluded.section, excluded.priority, excluded.installed_size,
@@ -21,7 +22,7 @@ const UPSERT: &str = "insert into packages select * from json_populate_recordset
 const SELECT: &str = "select to_json(p) from packages p
     where (hashtext(package)::bigint + 2147483648) % $1 = 0 order by package, version";
 
-const DELETE: &str = "delete from packages using json_populate_recordset(null::packages, $1) gone
+const DELETE: &str = "delete from packages using jsonb_populate_recordset(null::packages, $1) gone
     where (packages.package, packages.version) = (gone.package, gone.version)";
 
 pub(crate) async fn create(connection: &mut PgConnection) -> Result<()> {
@@ -32,7 +33,10 @@ pub(crate) async fn create(connection: &mut PgConnection) -> Result<()> {
 /// Writes packages and records their new state: both or neither.
 pub(crate) async fn save(connection: &mut PgConnection, packages: &[Package]) -> Result<()> {
     let mut tx = connection.begin().await?;
-    sqlx::query(UPSERT).bind(Json(packages)).execute(&mut *tx).await?;
+    sqlx::query(UPSERT)
+        .bind(Json(packages))
+        .execute(&mut *tx)
+        .await?;
     outbox::record_all(&mut tx, packages.iter().map(Change::saved)).await?;
     tx.commit().await?;
     Ok(())
@@ -48,9 +52,14 @@ pub(crate) async fn update(
     for before in before.chunks(batch) {
         let after: Vec<_> = before.iter().cloned().map(changed).collect();
         let mut tx = connection.begin().await?;
-        sqlx::query(UPSERT).bind(Json(&after)).execute(&mut *tx).await?;
-        let changes =
-            before.iter().zip(&after).map(|(before, after)| Change::saved(after).previous(before));
+        sqlx::query(UPSERT)
+            .bind(Json(&after))
+            .execute(&mut *tx)
+            .await?;
+        let changes = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| Change::saved(after).previous(before));
         outbox::record_all(&mut tx, changes).await?;
         tx.commit().await?;
     }
@@ -66,7 +75,10 @@ pub(crate) async fn remove(
     let packages = select(connection, every).await?;
     for packages in packages.chunks(batch) {
         let mut tx = connection.begin().await?;
-        sqlx::query(DELETE).bind(Json(packages)).execute(&mut *tx).await?;
+        sqlx::query(DELETE)
+            .bind(Json(packages))
+            .execute(&mut *tx)
+            .await?;
         outbox::record_all(&mut tx, packages.iter().map(Change::deleted)).await?;
         tx.commit().await?;
     }
@@ -81,7 +93,9 @@ fn changed(mut package: Package) -> Package {
 }
 
 async fn select(connection: &mut PgConnection, every: u32) -> Result<Vec<Package>> {
-    let rows: Vec<Json<Package>> =
-        sqlx::query_scalar(SELECT).bind(i64::from(every)).fetch_all(connection).await?;
+    let rows: Vec<Json<Package>> = sqlx::query_scalar(SELECT)
+        .bind(i64::from(every))
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().map(|Json(package)| package).collect())
 }

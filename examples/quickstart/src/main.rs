@@ -75,7 +75,11 @@ async fn main() -> Result<()> {
 
     let countries = country::all()?;
     screen.count("created", master.insert(&countries).await?, "countries");
-    screen.count("renamed", master.make_formal().await?, "to their official names");
+    screen.count(
+        "renamed",
+        master.make_formal().await?,
+        "to their official names",
+    );
     let gone = master.delete_some().await?;
     screen.count("deleted", gone.len(), "whose number ends in 0");
     let back = &gone[..gone.len() / 2];
@@ -97,7 +101,10 @@ async fn main() -> Result<()> {
     }
     write_configuration(&directory)?;
     screen.commands();
-    screen.title(&format!("replica equals master ({} rows, {events} events)", rows.len()));
+    screen.title(&format!(
+        "replica equals master ({} rows, {events} events)",
+        rows.len()
+    ));
     Ok(())
 }
 
@@ -177,7 +184,10 @@ fn url(scheme: &str, file: &Path) -> SecretUrl {
     SecretUrl::new(format!("{scheme}://{}", file.display()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a binary mints the ids of its processes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a binary mints the ids of its processes"
+)]
 fn new_id() -> Uuid {
     Uuid::now_v7()
 }

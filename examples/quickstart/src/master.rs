@@ -22,8 +22,9 @@ pub(crate) struct Master {
 impl Master {
     pub(crate) async fn create(file: &Path) -> Result<Self> {
         outbox::migrate(&SecretUrl::new(format!("sqlite://{}", file.display()))).await?;
-        let options =
-            SqliteConnectOptions::new().filename(file).journal_mode(SqliteJournalMode::Wal);
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal);
         let pool = SqlitePool::connect_with(options).await?;
         sqlx::query(
             "create table country (alpha2 text primary key, alpha3 text not null,
@@ -49,8 +50,12 @@ impl Master {
 
     /// Gives each country that has an official name that name.
     pub(crate) async fn make_formal(&self) -> Result<usize> {
-        let formal: Vec<_> =
-            self.rows().await?.into_iter().filter(|c| c.official_name.is_some()).collect();
+        let formal: Vec<_> = self
+            .rows()
+            .await?
+            .into_iter()
+            .filter(|c| c.official_name.is_some())
+            .collect();
         for batch in formal.chunks(BATCH) {
             let mut tx = outbox::begin(&self.pool).await?;
             for country in batch {
@@ -93,7 +98,9 @@ impl Master {
     }
 
     pub(crate) async fn rows(&self) -> Result<Vec<Country>> {
-        let rows = sqlx::query("select * from country order by alpha2").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("select * from country order by alpha2")
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(read).collect()
     }
 

@@ -71,8 +71,11 @@ impl Replica {
 
     /// The `[[replica.model]]` that tells the stock worker the same.
     pub(crate) fn toml(&self) -> String {
-        let columns: Vec<_> =
-            self.columns.iter().map(|(member, column)| format!("{member} = \"{column}\"")).collect();
+        let columns: Vec<_> = self
+            .columns
+            .iter()
+            .map(|(member, column)| format!("{member} = \"{column}\""))
+            .collect();
         format!(
             "[[replica.model]]\ncqrs_id = \"country\"\ntable = \"{}\"\nkey = \"{}\"\n\
              columns = {{ {} }}\n",
@@ -94,7 +97,11 @@ impl Replica {
         // Table and columns are the constants above.
         let select = AssertSqlSafe(format!(
             "select {} from {} order by 1",
-            columns.iter().map(|c| format!("cast({c} as text)")).collect::<Vec<_>>().join(", "),
+            columns
+                .iter()
+                .map(|c| format!("cast({c} as text)"))
+                .collect::<Vec<_>>()
+                .join(", "),
             self.table
         ));
         let rows = sqlx::query(select).fetch_all(pool).await?;

@@ -78,4 +78,6 @@ macro_rules! suite {
 
 #[cfg(feature = "servers")]
 mod postgres;
+#[cfg(feature = "servers")]
+mod round_trips;
 mod sqlite;

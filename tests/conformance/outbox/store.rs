@@ -3,6 +3,11 @@
 //! The bodies are generic over a [`fixture::Fixture`]; `postgres.rs` and `sqlite.rs` name those that
 //! apply, and add what is theirs alone.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by where it stops"
+)]
+
 #[macro_use]
 mod fixture;
 mod backlog;

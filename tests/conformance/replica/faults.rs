@@ -13,7 +13,10 @@ use super::{
 const NAMES: &str = "select name from account order by id";
 
 fn retrying(reason: &'static str) -> Applied {
-    Applied::Retrying { attempts: 1, reason }
+    Applied::Retrying {
+        attempts: 1,
+        reason,
+    }
 }
 
 async fn refused<F: Fixture>(data: &str, reason: &'static str) -> (Replica<F>, Letter) {
@@ -21,7 +24,10 @@ async fn refused<F: Fixture>(data: &str, reason: &'static str) -> (Replica<F>, L
     let message = Message::save("account", "1", 0, data);
     assert_eq!(replica.one(&message).await, retrying(reason));
     let letter = replica.letters().await.remove(0);
-    assert_eq!((letter.state, letter.reason.as_str()), (LetterState::Retrying, reason));
+    assert_eq!(
+        (letter.state, letter.reason.as_str()),
+        (LetterState::Retrying, reason)
+    );
     assert_eq!(&letter.body[..], message.body());
     assert!(letter.fingerprint.is_some());
     assert_eq_rows(&replica.rows(NAMES).await, &[]);
@@ -36,7 +42,10 @@ pub(super) async fn a_missing_column_is_named<F: Fixture>() {
 pub(super) async fn a_wrong_type_names_the_column_and_not_the_value<F: Fixture>() {
     let (_, letter) = refused::<F>(r#""name":"a","qty":"secret""#, "type").await;
     let error = letter.error.unwrap();
-    assert!(error.contains("qty") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("qty") && !error.contains("secret"),
+        "{error}"
+    );
 }
 
 pub(super) async fn null_where_none_may_be_is_named<F: Fixture>() {
@@ -59,9 +68,18 @@ pub(super) async fn a_bad_message_costs_only_itself<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let bad = Message::save("account", "3", 0, r#""name":"x","qty":"many""#);
     let answers = replica
-        .apply(&[account(1, 0, "a"), account(2, 0, "b"), bad, account(4, 0, "d"), gone(1, 1)])
+        .apply(&[
+            account(1, 0, "a"),
+            account(2, 0, "b"),
+            bad,
+            account(4, 0, "d"),
+            gone(1, 1),
+        ])
         .await;
-    assert_eq!(answers, [APPLIED, APPLIED, retrying("type"), APPLIED, APPLIED]);
+    assert_eq!(
+        answers,
+        [APPLIED, APPLIED, retrying("type"), APPLIED, APPLIED]
+    );
     assert_eq_rows(&replica.rows(NAMES).await, &["b", "d"]);
     assert_eq!(replica.letters().await.len(), 1);
 }
@@ -72,7 +90,10 @@ pub(super) async fn a_bad_message_does_not_hold_back_its_instance_in_a_table<F: 
     assert_eq!(replica.apply(&[bad, account(1, 1, "b")]).await[1], APPLIED);
     assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
     let states = replica.letter_states().await;
-    assert_eq!(states, [(LetterState::Superseded, "missing_column".to_owned())]);
+    assert_eq!(
+        states,
+        [(LetterState::Superseded, "missing_column".to_owned())]
+    );
 }
 
 pub(super) async fn a_dependent_row_is_taken_once_its_parent_is_there<F: Fixture>() {
@@ -85,14 +106,20 @@ pub(super) async fn a_dependent_row_is_taken_once_its_parent_is_there<F: Fixture
     let mut replica = Replica::<F>::new(&[ACCOUNT, create], models).await;
     let note = Message::save("note", "9", 0, "\"account\":1");
     assert_eq!(replica.one(&note).await, retrying("constraint"));
-    assert_eq!(replica.due().await.applied, [Applied::Retrying {
-        attempts: 2,
-        reason: "constraint"
-    }]);
+    assert_eq!(
+        replica.due().await.applied,
+        [Applied::Retrying {
+            attempts: 2,
+            reason: "constraint"
+        }]
+    );
     replica.one(&account(1, 0, "a")).await;
     replica.make_due().await;
     assert_eq!(replica.due().await.applied, [APPLIED]);
-    assert_eq_rows(&replica.rows("select cast(account as text) from note").await, &["1"]);
+    assert_eq_rows(
+        &replica.rows("select cast(account as text) from note").await,
+        &["1"],
+    );
     assert_eq!(replica.letters().await[0].state, LetterState::Resolved);
 }
 
@@ -100,7 +127,9 @@ pub(super) async fn a_dropped_table_is_waited_for<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
     replica.fixture.execute("drop table account").await;
-    let answers = replica.apply(&[account(1, 1, "b"), account(2, 0, "c")]).await;
+    let answers = replica
+        .apply(&[account(1, 1, "b"), account(2, 0, "c")])
+        .await;
     assert_eq!(answers, [retrying("schema"), retrying("schema")]);
     replica.fixture.execute(ACCOUNT).await;
     replica.make_due().await;
@@ -111,7 +140,10 @@ pub(super) async fn a_dropped_table_is_waited_for<F: Fixture>() {
 pub(super) async fn a_renamed_column_is_noticed<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
-    replica.fixture.execute("alter table account rename column qty to quantity").await;
+    replica
+        .fixture
+        .execute("alter table account rename column qty to quantity")
+        .await;
     assert_eq!(replica.one(&account(1, 1, "b")).await, APPLIED);
     assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
 }
@@ -122,8 +154,13 @@ pub(super) async fn an_event_that_keeps_failing_becomes_a_dead_letter<F: Fixture
     let bad = Message::save("account", "1", 0, "\"qty\":1");
     assert_eq!(replica.one(&bad).await, retrying("missing_column"));
     for expected in [
-        Applied::Retrying { attempts: 2, reason: "missing_column" },
-        Applied::Dead { reason: "missing_column" },
+        Applied::Retrying {
+            attempts: 2,
+            reason: "missing_column",
+        },
+        Applied::Dead {
+            reason: "missing_column",
+        },
     ] {
         assert_eq!(replica.due().await.applied, [expected]);
     }
@@ -138,9 +175,15 @@ pub(super) async fn equal_failures_have_equal_fingerprints<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let without_name = |key: &str| Message::save("account", key, 0, "\"qty\":1");
     let other = Message::save("account", "3", 0, r#""name":"a","qty":"x""#);
-    replica.apply(&[without_name("1"), without_name("2"), other]).await;
-    let prints: Vec<_> =
-        replica.letters().await.into_iter().map(|letter| letter.fingerprint.unwrap()).collect();
+    replica
+        .apply(&[without_name("1"), without_name("2"), other])
+        .await;
+    let prints: Vec<_> = replica
+        .letters()
+        .await
+        .into_iter()
+        .map(|letter| letter.fingerprint.unwrap())
+        .collect();
     assert_eq!(prints[0], prints[1]);
     assert_ne!(prints[0], prints[2]);
 }
@@ -161,8 +204,13 @@ pub(super) async fn all_problems_of_all_models_are_reported_at_once<F: Fixture>(
         table("good", TableModel::new("account", "id")),
     ];
     let mut session = fixture.session().await;
-    let error = session.check_models(&Models::new(bad).unwrap()).await.unwrap_err();
-    let StoreError::Schema { problem, .. } = &error else { panic!("{error:?}") };
+    let error = session
+        .check_models(&Models::new(bad).unwrap())
+        .await
+        .unwrap_err();
+    let StoreError::Schema { problem, .. } = &error else {
+        panic!("{error:?}")
+    };
     for part in [
         "model \"none\": there is no table \"no_such_table\"",
         "no unique index on (id)",
@@ -172,9 +220,15 @@ pub(super) async fn all_problems_of_all_models_are_reported_at_once<F: Fixture>(
     ] {
         assert!(problem.contains(part), "{part} is not in:\n{problem}");
     }
-    assert!(!problem.contains("good") && !problem.contains("\"w\""), "{problem}");
+    assert!(
+        !problem.contains("good") && !problem.contains("\"w\""),
+        "{problem}"
+    );
     let good = [table("good", TableModel::new("account", "id"))];
-    session.check_models(&Models::new(good).unwrap()).await.unwrap();
+    session
+        .check_models(&Models::new(good).unwrap())
+        .await
+        .unwrap();
 }
 
 pub(super) async fn a_failed_message_given_again_is_still_one_letter<F: Fixture>() {
@@ -186,7 +240,10 @@ pub(super) async fn a_failed_message_given_again_is_still_one_letter<F: Fixture>
         let first = replica.one(&bad).await;
         assert_eq!(first, retrying("missing_column"));
         assert_eq!(replica.one(&bad).await, first);
-        assert_eq!(replica.apply(&[bad.clone(), bad]).await, [first.clone(), first]);
+        assert_eq!(
+            replica.apply(&[bad.clone(), bad]).await,
+            [first.clone(), first]
+        );
     }
     assert_eq!(replica.letters().await.len(), 2);
 }
@@ -195,11 +252,36 @@ pub(super) async fn a_dead_message_given_again_is_still_one_letter<F: Fixture>()
     let model = table("account", TableModel::new("account", "id")).with_retry(attempts(1));
     let mut replica = Replica::<F>::new(&[ACCOUNT], [model]).await;
     let bad = Message::save("account", "1", 0, "\"qty\":1").id(7);
-    let dead = Applied::Dead { reason: "missing_column" };
-    assert_eq!(replica.apply(&[bad.clone(), bad.clone()]).await, [dead.clone(), dead.clone()]);
+    let dead = Applied::Dead {
+        reason: "missing_column",
+    };
+    assert_eq!(
+        replica.apply(&[bad.clone(), bad.clone()]).await,
+        [dead.clone(), dead.clone()]
+    );
     assert_eq!(replica.one(&bad).await, dead);
     let queue = replica.policy.queue.clone();
-    assert_eq!(replica.session.letter_discard(&queue, None).await.unwrap(), 1);
-    assert_eq!(replica.one(&bad).await, Applied::Skipped(SkipReason::Duplicate));
+    assert_eq!(
+        replica.session.letter_discard(&queue, None).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        replica.one(&bad).await,
+        Applied::Skipped(SkipReason::Duplicate)
+    );
     assert_eq!(replica.letters().await.len(), 1);
+}
+
+/// Two transactions of a Django master can give two states the same revision; the newer one must
+/// not be taken for the one that is kept.
+pub(super) async fn an_equal_revision_is_not_the_same_message<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let bad = Message::save("account", "1", 2, "\"qty\":1")
+        .django()
+        .at(100);
+    assert_eq!(replica.one(&bad).await, retrying("missing_column"));
+    let newer = account(1, 2, "b").django().at(101);
+    assert_eq!(replica.one(&newer).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
+    assert_eq!(replica.letters().await[0].state, LetterState::Superseded);
 }

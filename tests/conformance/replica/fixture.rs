@@ -36,7 +36,7 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
 
     /// Runs a statement as a handler.
     fn inside(
-        tx: &mut <Self::Store as ReplicaStore>::Transaction<'_>,
+        tx: &mut <Self::Store as ReplicaStore>::Connection,
         sql: String,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
@@ -47,7 +47,11 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     fn prepare(&self, sql: &'static str) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     fn execute(&self, sql: &str) -> impl Future<Output = ()> + Send {
-        async move { self.try_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")) }
+        async move {
+            if let Err(error) = self.try_execute(sql).await {
+                panic!("{sql}: {error}");
+            }
+        }
     }
 
     fn session(&self) -> impl Future<Output = <Self::Store as ReplicaStore>::Session> + Send {
@@ -74,12 +78,21 @@ impl<F: Fixture> Replica<F> {
             fixture.execute(sql).await;
         }
         let session = fixture.session().await;
-        Self { session, models: Models::new(models).unwrap(), policy: policy(), fixture }
+        Self {
+            session,
+            models: Models::new(models).unwrap(),
+            policy: policy(),
+            fixture,
+        }
     }
 
     /// A replica of `account` with a name and a quantity.
     pub(super) async fn accounts() -> Self {
-        Self::new(&[ACCOUNT], [table("account", TableModel::new("account", "id"))]).await
+        Self::new(
+            &[ACCOUNT],
+            [table("account", TableModel::new("account", "id"))],
+        )
+        .await
     }
 
     pub(super) async fn apply(&mut self, batch: &[Message]) -> Vec<Applied> {
@@ -102,7 +115,10 @@ impl<F: Fixture> Replica<F> {
     }
 
     pub(super) async fn due(&mut self) -> DueLetters {
-        self.session.apply_due(&self.models, &self.policy, 100).await.unwrap()
+        self.session
+            .apply_due(&self.models, &self.policy, 100)
+            .await
+            .unwrap()
     }
 
     pub(super) async fn rows(&self, sql: &str) -> Vec<String> {
@@ -111,14 +127,22 @@ impl<F: Fixture> Replica<F> {
 
     /// All letters, oldest first.
     pub(super) async fn letters(&mut self) -> Vec<Letter> {
-        let mut letters = self.session.letter_list(&self.policy.queue, None, 1000).await.unwrap();
+        let mut letters = self
+            .session
+            .letter_list(&self.policy.queue, None, 1000)
+            .await
+            .unwrap();
         letters.reverse();
         letters
     }
 
     /// State and reason of all letters, oldest first.
     pub(super) async fn letter_states(&mut self) -> Vec<(LetterState, String)> {
-        self.letters().await.into_iter().map(|letter| (letter.state, letter.reason)).collect()
+        self.letters()
+            .await
+            .into_iter()
+            .map(|letter| (letter.state, letter.reason))
+            .collect()
     }
 
     /// Makes all open letters due.
@@ -154,7 +178,10 @@ pub(super) fn attempts(max: u32) -> RetryPolicy {
     }
 }
 
-pub(super) const APPLIED: Applied = Applied::Applied { gap: 0, expired: false };
+pub(super) const APPLIED: Applied = Applied::Applied {
+    gap: 0,
+    expired: false,
+};
 
 #[track_caller]
 pub(super) fn assert_eq_rows(found: &[impl AsRef<str> + Debug], expected: &[&str]) {
@@ -171,5 +198,107 @@ macro_rules! conformance {
                 super::$module::$name::<$fixture>().await;
             }
         )+
+    };
+}
+
+/// The tests that every database passes.
+macro_rules! suite {
+    ($fixture:ty) => {
+        conformance!($fixture:
+            tables::a_row_follows_its_instance,
+            tables::only_the_last_state_of_a_batch_is_written,
+            tables::a_gap_is_counted_not_waited_for,
+            tables::a_re_created_row_keeps_nothing_of_the_deleted_one,
+            tables::members_go_into_the_columns_they_are_mapped_to,
+            tables::members_without_a_column_are_ignored,
+            tables::a_column_that_is_not_sent_keeps_its_value,
+            tables::null_is_a_value,
+            tables::keys_may_be_text_uuids_or_composite,
+            tables::keys_that_differ_only_in_case_are_two,
+            tables::odd_names_are_quoted,
+            tables::a_table_of_nothing_but_its_key_works,
+            tables::a_delete_takes_rows_from_before_the_bookkeeping,
+            tables::a_column_added_later_is_filled_by_new_sessions,
+            values::decimals_keep_every_digit,
+            values::integers_beyond_64_bits_keep_every_digit,
+            values::text_is_any_unicode,
+            values::booleans_arrive,
+            values::nested_values_stay_json,
+            values::a_float_that_is_no_number_arrives,
+            values::large_integers_arrive,
+            faults::a_missing_column_is_named,
+            faults::a_wrong_type_names_the_column_and_not_the_value,
+            faults::null_where_none_may_be_is_named,
+            faults::a_violated_constraint_is_named,
+            faults::a_bad_message_costs_only_itself,
+            faults::a_bad_message_does_not_hold_back_its_instance_in_a_table,
+            faults::a_dependent_row_is_taken_once_its_parent_is_there,
+            faults::a_dropped_table_is_waited_for,
+            faults::a_renamed_column_is_noticed,
+            faults::an_event_that_keeps_failing_becomes_a_dead_letter,
+            faults::equal_failures_have_equal_fingerprints,
+            faults::all_problems_of_all_models_are_reported_at_once,
+            faults::a_failed_message_given_again_is_still_one_letter,
+            faults::a_dead_message_given_again_is_still_one_letter,
+            faults::an_equal_revision_is_not_the_same_message,
+            order::a_deleted_instance_stays_deleted,
+            order::a_deleted_instance_can_be_created_again,
+            order::a_delete_before_the_create_wins,
+            order::a_redelivery_changes_nothing,
+            order::shuffled_histories_converge,
+            order::sessions_on_the_same_instances_get_along,
+            order::django_may_restart_at_zero,
+            order::a_master_may_begin_to_count,
+            syncs::a_sync_repairs_the_row_of_its_revision,
+            syncs::the_same_sync_is_applied_once,
+            syncs::a_sync_does_not_go_back_unless_allowed,
+            syncs::a_sync_does_not_bring_back_the_dead,
+            handlers::a_handler_sees_each_event_once,
+            handlers::what_a_failed_handler_wrote_is_gone,
+            handlers::a_parked_event_is_dead_at_once,
+            handlers::retry_after_is_taken_at_its_word,
+            handlers::a_panic_becomes_a_dead_letter,
+            handlers::attempts_run_out,
+            handlers::an_error_that_a_handler_swallows_is_found_out,
+            handlers::a_handler_that_ends_the_transaction_is_parked,
+            handlers::a_lost_race_is_not_counted,
+            handlers::a_latest_handler_skips_what_is_overtaken,
+            in_step::a_revision_waits_for_the_one_before_it,
+            in_step::a_batch_in_the_wrong_order_needs_no_letter,
+            in_step::a_long_row_of_waits_is_taken_up,
+            in_step::a_wait_ends,
+            in_step::without_a_wait_a_gap_is_passed_at_once,
+            in_step::later_revisions_wait_behind_a_failed_one,
+            in_step::a_dead_revision_lets_the_next_ones_go,
+            in_step::a_sync_says_where_an_unknown_instance_stands,
+            in_step::a_redelivered_wait_is_taken_up,
+            in_step::a_message_alone_wakes_the_letter_behind_it,
+            in_step::two_sessions_keep_the_order_under_shuffle,
+            letters::an_unreadable_body_is_kept_byte_by_byte,
+            letters::a_negative_revision_is_unreadable,
+            letters::an_unreadable_message_given_again_is_one_letter,
+            letters::a_letter_knows_its_message,
+            letters::letters_are_listed_newest_first,
+            letters::a_dead_letter_is_applied_when_retried,
+            letters::a_letter_in_backoff_can_be_hurried,
+            letters::a_discarded_letter_is_left_alone,
+            letters::a_newer_state_supersedes_a_retrying_letter,
+            letters::an_unknown_model_is_waited_for,
+            letters::an_unknown_model_is_not_waited_for_for_ever,
+            letters::an_in_step_handler_that_comes_late_gets_them_in_order,
+            letters::an_expired_message_is_judged_by_the_model,
+            letters::an_expired_event_is_applied_when_someone_wants_it,
+            letters::queues_do_not_mix,
+            letters::due_letters_are_shared_out,
+            bookkeeping::status_counts_what_there_is,
+            bookkeeping::workers_show_while_they_live,
+            bookkeeping::the_need_to_reconcile_is_not_forgotten,
+            bookkeeping::tombstones_are_pruned_by_age,
+            bookkeeping::letters_that_are_done_with_are_pruned_too,
+            schema::every_statement_prepares,
+            schema::migrating_again_changes_nothing,
+            schema::a_database_without_the_tables_is_refused,
+            schema::a_newer_schema_is_refused,
+        );
     };
 }

@@ -1,7 +1,12 @@
 //! What the replica's store promises, in one suite for all databases.
 //!
-//! The bodies are generic over a [`fixture::Fixture`]; `postgres.rs` and `sqlite.rs` name those that
-//! apply, and add what is theirs alone.
+//! The bodies are generic over a [`fixture::Fixture`]; `postgres.rs` and `sqlite.rs` run all of
+//! them, and add what is theirs alone.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by where it stops"
+)]
 
 #[macro_use]
 mod fixture;

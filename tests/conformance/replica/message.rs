@@ -23,7 +23,7 @@ pub(super) struct Message {
     /// The members of the data, as JSON.
     pub(super) data: String,
     pub(super) counted: bool,
-    pub(super) message_id: Option<Uuid>,
+    pub(super) id: Option<Uuid>,
     /// JSON.
     pub(super) expires: String,
     /// Instead of all this.
@@ -40,18 +40,24 @@ impl Message {
             at: revision,
             data: String::new(),
             counted: true,
-            message_id: None,
+            id: None,
             expires: "null".to_owned(),
             body: None,
         }
     }
 
     pub(super) fn save(cqrs_id: &'static str, key: &str, revision: i64, data: &str) -> Self {
-        Self { data: data.to_owned(), ..Self::new(Signal::Save, cqrs_id, key, revision) }
+        Self {
+            data: data.to_owned(),
+            ..Self::new(Signal::Save, cqrs_id, key, revision)
+        }
     }
 
     pub(super) fn sync(cqrs_id: &'static str, key: &str, revision: i64, data: &str) -> Self {
-        Self { data: data.to_owned(), ..Self::new(Signal::Sync, cqrs_id, key, revision) }
+        Self {
+            data: data.to_owned(),
+            ..Self::new(Signal::Sync, cqrs_id, key, revision)
+        }
     }
 
     pub(super) fn delete(cqrs_id: &'static str, key: &str, revision: i64) -> Self {
@@ -63,7 +69,10 @@ impl Message {
 
     /// A body that is no event.
     pub(super) fn raw(body: &[u8]) -> Self {
-        Self { body: Some(body.to_vec()), ..Self::new(Signal::Save, "account", "1", 0) }
+        Self {
+            body: Some(body.to_vec()),
+            ..Self::new(Signal::Save, "account", "1", 0)
+        }
     }
 
     pub(super) fn at(self, at: i64) -> Self {
@@ -71,16 +80,25 @@ impl Message {
     }
 
     pub(super) fn id(self, id: u128) -> Self {
-        Self { message_id: Some(Uuid::from_u128(id)), ..self }
+        Self {
+            id: Some(Uuid::from_u128(id)),
+            ..self
+        }
     }
 
     /// As django-cqrs sends it.
     pub(super) fn django(self) -> Self {
-        Self { counted: false, ..self }
+        Self {
+            counted: false,
+            ..self
+        }
     }
 
     pub(super) fn expires(self, time: &str) -> Self {
-        Self { expires: format!("\"{time}\""), ..self }
+        Self {
+            expires: format!("\"{time}\""),
+            ..self
+        }
     }
 
     pub(super) fn body(&self) -> Vec<u8> {
@@ -94,7 +112,12 @@ impl Message {
              \"cqrs_revision\":{},\"cqrs_updated\":\"{updated}\"}},\"previous_data\":null,\
              \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":0,\"expires\":{},\
              \"meta\":{{}}}}",
-            self.signal, self.cqrs_id, self.data, self.revision, self.key, self.revision,
+            self.signal,
+            self.cqrs_id,
+            self.data,
+            self.revision,
+            self.key,
+            self.revision,
             self.expires,
         )
         .into_bytes()
@@ -103,10 +126,13 @@ impl Message {
     pub(super) fn incoming(&self) -> Incoming {
         Incoming::new(Delivery {
             tag: DeliveryTag(1),
-            message_id: self.message_id,
+            message_id: self.id,
             routing_key: self.cqrs_id.to_owned(),
             body: Bytes::from(self.body()),
-            headers: Headers { trace: None, counted: self.counted },
+            headers: Headers {
+                trace: None,
+                counted: self.counted,
+            },
             redelivered: false,
         })
     }

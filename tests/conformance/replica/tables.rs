@@ -22,12 +22,22 @@ pub(super) async fn a_row_follows_its_instance<F: Fixture>() {
 pub(super) async fn only_the_last_state_of_a_batch_is_written<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let answers = replica
-        .apply(&[account(1, 0, "a"), account(2, 0, "x"), account(1, 1, "b"), account(1, 2, "c")])
+        .apply(&[
+            account(1, 0, "a"),
+            account(2, 0, "x"),
+            account(1, 1, "b"),
+            account(1, 2, "c"),
+        ])
         .await;
     let overtaken = Applied::Skipped(SkipReason::Overtaken);
-    assert_eq!(answers, [overtaken.clone(), APPLIED, overtaken.clone(), APPLIED]);
+    assert_eq!(
+        answers,
+        [overtaken.clone(), APPLIED, overtaken.clone(), APPLIED]
+    );
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|c|2", "2|x|0"]);
-    let answers = replica.apply(&[gone(1, 3), account(1, 4, "d"), gone(1, 5)]).await;
+    let answers = replica
+        .apply(&[gone(1, 3), account(1, 4, "d"), gone(1, 5)])
+        .await;
     assert_eq!(answers, [overtaken.clone(), overtaken, APPLIED]);
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["2|x|0"]);
 }
@@ -36,7 +46,13 @@ pub(super) async fn a_gap_is_counted_not_waited_for<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     assert_eq!(replica.one(&account(1, 4, "a")).await, APPLIED);
     let answer = replica.one(&account(1, 7, "b")).await;
-    assert_eq!(answer, Applied::Applied { gap: 2, expired: false });
+    assert_eq!(
+        answer,
+        Applied::Applied {
+            gap: 2,
+            expired: false
+        }
+    );
 }
 
 pub(super) async fn a_re_created_row_keeps_nothing_of_the_deleted_one<F: Fixture>() {
@@ -48,19 +64,26 @@ pub(super) async fn a_re_created_row_keeps_nothing_of_the_deleted_one<F: Fixture
 }
 
 pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
-    let model = TableModel::new("account_ref", "ref")
-        .with_columns([("name", "full_name"), ("qty", "amount"), ("missing", "note")]);
+    let model = TableModel::new("account_ref", "ref").with_columns([
+        ("name", "full_name"),
+        ("qty", "amount"),
+        ("missing", "note"),
+    ]);
     let mut replica = Replica::<F>::new(
-        &["create table account_ref (ref integer primary key, full_name text not null,
-           amount integer, note text, name text default 'own') {strict}"],
+        &[
+            "create table account_ref (ref integer primary key, full_name text not null,
+           amount integer, note text, name text default 'own') {strict}",
+        ],
         [table("account", model)],
     )
     .await;
     assert_eq!(replica.one(&account(7, 0, "a")).await, APPLIED);
     assert_eq_rows(
         &replica
-            .rows("select cast(ref as text), full_name, cast(amount as text), note, name
-                   from account_ref")
+            .rows(
+                "select cast(ref as text), full_name, cast(amount as text), note, name
+                   from account_ref",
+            )
             .await,
         &["7|a|0|-|own"],
     );
@@ -68,8 +91,12 @@ pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>()
 
 pub(super) async fn members_without_a_column_are_ignored<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
-    let message =
-        Message::save("account", "1", 0, r#""id":1,"extra":{"a":[1]},"name":"a","Name":"b""#);
+    let message = Message::save(
+        "account",
+        "1",
+        0,
+        r#""id":1,"extra":{"a":[1]},"name":"a","Name":"b""#,
+    );
     assert_eq!(replica.one(&message).await, APPLIED);
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|a|-"]);
 }
@@ -77,18 +104,29 @@ pub(super) async fn members_without_a_column_are_ignored<F: Fixture>() {
 pub(super) async fn a_column_that_is_not_sent_keeps_its_value<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
-    replica.one(&Message::save("account", "1", 1, "\"name\":\"b\"")).await;
+    replica
+        .one(&Message::save("account", "1", 1, "\"name\":\"b\""))
+        .await;
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b|0"]);
     // Also when the message that sent it was overtaken, and among rows of other columns.
     let partly = Message::save("account", "1", 3, "\"name\":\"c\"");
-    replica.apply(&[account(1, 2, "x"), account(2, 0, "y"), partly]).await;
+    replica
+        .apply(&[account(1, 2, "x"), account(2, 0, "y"), partly])
+        .await;
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|c|2", "2|y|0"]);
 }
 
 pub(super) async fn null_is_a_value<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
-    replica.one(&Message::save("account", "1", 1, r#""name":"a","qty":null"#)).await;
+    replica
+        .one(&Message::save(
+            "account",
+            "1",
+            1,
+            r#""name":"a","qty":null"#,
+        ))
+        .await;
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|a|-"]);
 }
 
@@ -103,7 +141,10 @@ pub(super) async fn keys_may_be_text_uuids_or_composite<F: Fixture>() {
         [
             table("label", TableModel::new("label", "code")),
             table("item", TableModel::new("item", "item")),
-            table("line", TableModel::new("line", "").with_key(["document", "no"])),
+            table(
+                "line",
+                TableModel::new("line", "").with_key(["document", "no"]),
+            ),
         ],
     )
     .await;
@@ -118,19 +159,28 @@ pub(super) async fn keys_may_be_text_uuids_or_composite<F: Fixture>() {
         }
     }
     assert_eq_rows(
-        &replica.rows("select code, cast(v as text) from label").await,
+        &replica
+            .rows("select code, cast(v as text) from label")
+            .await,
         &["Zoë \"☃\" \\|1"],
     );
     assert_eq_rows(
-        &replica.rows("select cast(item as text), cast(v as text) from item").await,
+        &replica
+            .rows("select cast(item as text), cast(v as text) from item")
+            .await,
         &["0189d2f0-7a5e-7cc2-98ab-3f0f6e3b2a11|1"],
     );
     assert_eq_rows(
-        &replica.rows("select document, cast(no as text), cast(v as text) from line").await,
+        &replica
+            .rows("select document, cast(no as text), cast(v as text) from line")
+            .await,
         &["A-1|2|1"],
     );
     for (cqrs_id, key) in [("label", odd), ("item", uuid), ("line", pair)] {
-        assert_eq!(replica.one(&Message::delete(cqrs_id, key, 2)).await, APPLIED);
+        assert_eq!(
+            replica.one(&Message::delete(cqrs_id, key, 2)).await,
+            APPLIED
+        );
         let sql = format!("select cast(count(*) as text) from {cqrs_id}");
         assert_eq_rows(&replica.rows(&sql).await, &["0"]);
     }
@@ -143,9 +193,13 @@ pub(super) async fn keys_that_differ_only_in_case_are_two<F: Fixture>() {
     )
     .await;
     for key in ["\"a\"", "\"A\"", "\"a \""] {
-        replica.one(&Message::save("label", key, 0, "\"v\":1")).await;
+        replica
+            .one(&Message::save("label", key, 0, "\"v\":1"))
+            .await;
     }
-    let count = replica.rows("select cast(count(*) as text) from label").await;
+    let count = replica
+        .rows("select cast(count(*) as text) from label")
+        .await;
     assert_eq_rows(&count, &["3"]);
 }
 
@@ -165,8 +219,10 @@ pub(super) async fn odd_names_are_quoted<F: Fixture>() {
     assert_eq!(replica.one(&message).await, APPLIED);
     assert_eq_rows(
         &replica
-            .rows("select \"select\", cast(\"a'b\" as text)
-                   from \"odd \"\"table\"\"; drop table account; --\"")
+            .rows(
+                "select \"select\", cast(\"a'b\" as text)
+                   from \"odd \"\"table\"\"; drop table account; --\"",
+            )
             .await,
         &["x|2"],
     );
@@ -181,14 +237,25 @@ pub(super) async fn a_table_of_nothing_but_its_key_works<F: Fixture>() {
     )
     .await;
     for revision in 0..2 {
-        assert_eq!(replica.one(&Message::save("tag", "5", revision, "\"x\":1")).await, APPLIED);
+        assert_eq!(
+            replica
+                .one(&Message::save("tag", "5", revision, "\"x\":1"))
+                .await,
+            APPLIED
+        );
     }
-    assert_eq_rows(&replica.rows("select cast(id as text) from tag").await, &["5"]);
+    assert_eq_rows(
+        &replica.rows("select cast(id as text) from tag").await,
+        &["5"],
+    );
 }
 
 pub(super) async fn a_delete_takes_rows_from_before_the_bookkeeping<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
-    replica.fixture.execute("insert into account values (1, 'old', 1)").await;
+    replica
+        .fixture
+        .execute("insert into account values (1, 'old', 1)")
+        .await;
     assert_eq!(replica.one(&gone(1, 9)).await, APPLIED);
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &[]);
     let late = replica.one(&account(1, 8, "late")).await;
@@ -198,8 +265,18 @@ pub(super) async fn a_delete_takes_rows_from_before_the_bookkeeping<F: Fixture>(
 pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
-    replica.fixture.execute("alter table account add column note text").await;
+    replica
+        .fixture
+        .execute("alter table account add column note text")
+        .await;
     replica.session = replica.fixture.session().await;
-    replica.one(&Message::save("account", "1", 1, r#""name":"a","note":"n""#)).await;
+    replica
+        .one(&Message::save(
+            "account",
+            "1",
+            1,
+            r#""name":"a","note":"n""#,
+        ))
+        .await;
     assert_eq_rows(&replica.rows("select note from account").await, &["n"]);
 }

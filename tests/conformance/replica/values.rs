@@ -14,9 +14,14 @@ async fn values<F: Fixture>(columns: &str) -> Replica<F> {
 
 async fn kept<F: Fixture>(column: &str, json: &str, text: &str) {
     let mut replica = values::<F>(&format!("v {column}")).await;
-    let answer = replica.one(&Message::save("val", "1", 0, &format!("\"v\":{json}"))).await;
+    let answer = replica
+        .one(&Message::save("val", "1", 0, &format!("\"v\":{json}")))
+        .await;
     assert_eq!(answer, APPLIED, "{json}");
-    assert_eq_rows(&replica.rows("select cast(v as text) from val").await, &[text]);
+    assert_eq_rows(
+        &replica.rows("select cast(v as text) from val").await,
+        &[text],
+    );
 }
 
 pub(super) async fn decimals_keep_every_digit<F: Fixture>() {
@@ -25,11 +30,21 @@ pub(super) async fn decimals_keep_every_digit<F: Fixture>() {
 }
 
 pub(super) async fn integers_beyond_64_bits_keep_every_digit<F: Fixture>() {
-    kept::<F>("{wide}", "1208925819614629174706176", "1208925819614629174706176").await;
+    kept::<F>(
+        "{wide}",
+        "1208925819614629174706176",
+        "1208925819614629174706176",
+    )
+    .await;
 }
 
 pub(super) async fn text_is_any_unicode<F: Fixture>() {
-    kept::<F>("text", r#""n\/a \u00e9 \ud83d\ude00 ☃ \u202e\t'""#, "n/a é 😀 ☃ \u{202e}\t'").await;
+    kept::<F>(
+        "text",
+        r#""n\/a \u00e9 \ud83d\ude00 ☃ \u202e\t'""#,
+        "n/a é 😀 ☃ \u{202e}\t'",
+    )
+    .await;
 }
 
 pub(super) async fn booleans_arrive<F: Fixture>() {
@@ -37,8 +52,12 @@ pub(super) async fn booleans_arrive<F: Fixture>() {
 }
 
 pub(super) async fn nested_values_stay_json<F: Fixture>() {
-    kept::<F>("{json_text}", r#"{"b":[1,{"c":null}],"a":1.10}"#, r#"{"b":[1,{"c":null}],"a":1.10}"#)
-        .await;
+    kept::<F>(
+        "{json_text}",
+        r#"{"b":[1,{"c":null}],"a":1.10}"#,
+        r#"{"b":[1,{"c":null}],"a":1.10}"#,
+    )
+    .await;
 }
 
 pub(super) async fn a_float_that_is_no_number_arrives<F: Fixture>() {

@@ -1,5 +1,6 @@
 -- cqrs-replica: take_due
--- Letters that are due, and those of models that this worker knows and others did not.
+-- Letters that are due, and those of models that this worker knows and others did not. Without
+-- its name the planner prefers an index that all waiting letters share.
 select id, state, reason, attempts, created_at, next_attempt_at, message_id, routing_key, body,
        traceparent, counted
 from cqrs_dead_letter
@@ -11,7 +12,7 @@ where id in (
         order by next_attempt_at limit ?3)
     union
     select id from (
-        select id from cqrs_dead_letter
+        select id from cqrs_dead_letter indexed by cqrs_dead_letter_unknown
         where queue = ?1 and next_attempt_at is not null and reason = 'unknown_model'
           and state = 'waiting' and cqrs_id in (select value from json_each(?2))
         order by id limit ?3))

@@ -1,30 +1,18 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
-
 use cqrs_core::SecretUrl;
-use cqrs_outbox::{Change, begin, migrate, record, record_all};
+use cqrs_outbox::{Change, begin, migrate, record};
 use cqrs_tests::postgres::TestDatabase;
 use serde_json::value::RawValue;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row,
-    SqlSafeStr, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions, PgRow, PgSslMode},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Row, SqlSafeStr,
+    Transaction,
+    postgres::{PgPoolOptions, PgRow},
 };
 
 use super::fixture::{Account, Fixture, Line, drop_after_polls, revision};
 
-struct PostgresFixture {
-    pool: PgPool,
-    database: TestDatabase,
+pub(crate) struct PostgresFixture {
+    pub(crate) pool: PgPool,
+    pub(crate) database: TestDatabase,
 }
 
 impl Fixture for PostgresFixture {
@@ -175,75 +163,6 @@ fn line(row: &PgRow) -> Line {
 
 suite!(PostgresFixture);
 
-/// Counts the times the server has said that it is ready for the next query: once for each round
-/// trip of the driver.
-async fn count_round_trips(
-    mut server: OwnedReadHalf,
-    mut client: impl AsyncWriteExt + Unpin,
-    count: Arc<AtomicUsize>,
-) {
-    loop {
-        let mut head = [0; 5];
-        if server.read_exact(&mut head).await.is_err() {
-            return;
-        }
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let mut rest = vec![0; length - 4];
-        server.read_exact(&mut rest).await.unwrap();
-        if head[0] == b'Z' {
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-        client.write_all(&head).await.unwrap();
-        client.write_all(&rest).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_record_is_one_round_trip_and_so_are_many() {
-    let db = PostgresFixture::new().await;
-    let options: PgConnectOptions = db.database.url().parse().unwrap();
-    let options = options.ssl_mode(PgSslMode::Disable);
-    let server = (options.get_host().to_owned(), options.get_port());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let count = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&count);
-    let mut proxy = tokio::task::JoinSet::new();
-    proxy.spawn(async move {
-        let (client, _) = listener.accept().await.unwrap();
-        let (server_read, mut server_write) =
-            TcpStream::connect(server).await.unwrap().into_split();
-        let (mut client_read, client_write) = client.into_split();
-        let there = async {
-            tokio::io::copy(&mut client_read, &mut server_write)
-                .await
-                .map(drop)
-        };
-        let back = count_round_trips(server_read, client_write, counter);
-        let _ = tokio::join!(there, back);
-    });
-
-    let mut connection = options
-        .host("127.0.0.1")
-        .port(port)
-        .connect()
-        .await
-        .unwrap();
-    let mut tx = connection.begin().await.unwrap();
-    // The first one also prepares the statement.
-    record(&mut tx, Change::saved(&Account::new(1)))
-        .await
-        .unwrap();
-    let before = count.load(Ordering::SeqCst);
-    record(&mut tx, Change::saved(&Account::new(1)))
-        .await
-        .unwrap();
-    assert_eq!(count.load(Ordering::SeqCst) - before, 1);
-    let changes = (0..200).map(|id| Change::saved(&Account::new(id)));
-    record_all(&mut tx, changes).await.unwrap();
-    assert_eq!(count.load(Ordering::SeqCst) - before, 2);
-}
-
 /// However many revisions there are, a call looks up its own.
 #[tokio::test]
 async fn no_plan_reads_the_whole_table() {
@@ -337,32 +256,4 @@ async fn who_waits_comes_later() {
         })
         .collect();
     assert_eq!(names, ["first", "second"]);
-}
-
-/// Not a test of speed: prints what a call costs, `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "prints a measurement"]
-async fn measure() {
-    let db = PostgresFixture::new().await;
-    for size in [1_usize, 10, 100, 1000] {
-        let mut tx = db.begin().await;
-        let rounds = (5000 / size).max(20);
-        let mut spent = Duration::ZERO;
-        for round in 0..rounds {
-            let start = Instant::now();
-            let changes = (0..size).map(|n| {
-                Change::saved(&Account::new(
-                    i64::try_from((round * size + n) % 4000).unwrap(),
-                ))
-            });
-            record_all(&mut tx, changes).await.unwrap();
-            spent += start.elapsed();
-        }
-        tx.commit().await.unwrap();
-        eprintln!(
-            "{size} a call: {:?} a call, {:?} an event",
-            spent / u32::try_from(rounds).unwrap(),
-            spent / u32::try_from(rounds * size).unwrap()
-        );
-    }
 }

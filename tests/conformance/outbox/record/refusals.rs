@@ -32,7 +32,7 @@ struct Bad(serde_json::Value);
 
 impl Master for Bad {
     const CQRS_ID: &'static str = "bad";
-    const TTL: Option<Duration> = Some(Duration::from_secs(60));
+    const TTL: Option<Duration> = Some(Duration::from_mins(1));
 
     fn key(&self) -> cqrs_outbox::InstanceKey {
         "key".into()

@@ -18,7 +18,7 @@ pub(super) async fn the_backlog_is_counted<F: Fixture>(fixture: F) {
         postponed: vec![Postponed {
             row: added[0],
             attempts: 1,
-            delay: Duration::from_secs(60),
+            delay: Duration::from_mins(1),
             error: String::new(),
         }],
         dead: vec![Buried {
@@ -33,7 +33,7 @@ pub(super) async fn the_backlog_is_counted<F: Fixture>(fixture: F) {
     let beat = session.backlog().await.unwrap().census.relays[0].beat;
     let backlog = session.backlog().await.unwrap();
     assert_eq!((backlog.rows, backlog.retrying, backlog.dead), (2, 1, 1));
-    assert!(backlog.oldest.unwrap() < Duration::from_secs(60));
+    assert!(backlog.oldest.unwrap() < Duration::from_mins(1));
     assert_eq!(backlog.census.leases.len(), 64);
     assert_eq!(
         backlog.census.relays[0].beat, beat,

@@ -8,7 +8,7 @@ pub(super) async fn rows_come_in_id_order_as_they_were_recorded<F: Fixture>(fixt
     let mut wanted = row(7, "ключ 1");
     wanted.queue = Some("billing");
     wanted.revision = 41;
-    wanted.body = "{\"text\":\"naïve 😀\"}".to_owned();
+    "{\"text\":\"naïve 😀\"}".clone_into(&mut wanted.body);
     let added = fixture.add(&[wanted, row(3, "2"), row(7, "3")]).await;
 
     let mut session = fixture.session().await;

@@ -54,7 +54,7 @@ impl Fixture for Database {
             "insert into cqrs_outbox
                 (message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, expires_at)
              values ($1, $2, $3, $4, 'SAVE', $5, $6, $7,
-                     clock_timestamp() + make_interval(secs => $8))
+                     clock_timestamp() + $8 * interval '1 second')
              returning id",
         )
         .bind(message_id)
@@ -64,7 +64,7 @@ impl Fixture for Database {
         .bind(row.queue)
         .bind(row.revision)
         .bind(row.body.as_bytes())
-        .bind(row.expires_in.map(|seconds| seconds as f64))
+        .bind(row.expires_in)
         .fetch_one(&mut **open)
         .await
         .unwrap();
@@ -147,6 +147,7 @@ conformance!(Database:
     settling::a_wrong_message_id_hits_nothing,
     settling::a_batch_is_settled_whole,
     settling::lost_slots_are_reported,
+    settling::no_words_of_a_failure_spoil_a_settlement,
     leases::a_beat_shows_everyone,
     leases::of_two_acquirers_one_wins,
     leases::a_lapsed_relay_is_not_live_and_may_be_succeeded,

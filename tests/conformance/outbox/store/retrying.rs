@@ -32,7 +32,7 @@ pub(super) async fn waiting_rows_are_left_to_due<F: Fixture>(fixture: F) {
     postpone(
         &mut session,
         &holder,
-        vec![postponed(added[0], Duration::from_secs(60))],
+        vec![postponed(added[0], Duration::from_mins(1))],
     )
     .await;
 
@@ -51,7 +51,7 @@ pub(super) async fn waiting_rows_are_left_to_due<F: Fixture>(fixture: F) {
     assert!(due.rows.is_empty());
     let next = due.next.unwrap();
     assert!(
-        next > Duration::from_secs(30) && next <= Duration::from_secs(60),
+        next > Duration::from_secs(30) && next <= Duration::from_mins(1),
         "{next:?}"
     );
     let due = session.due(&[slot(2)], 10).await.unwrap();
@@ -70,9 +70,9 @@ pub(super) async fn due_rows_come_oldest_first_and_limited<F: Fixture>(fixture: 
     let holder = Holder::of_all(&mut session).await;
     let added = fixture.add(&[row(1, "a"), row(1, "b"), row(1, "c")]).await;
     let rows = vec![
-        postponed(added[0], Duration::from_micros(5_000)),
+        postponed(added[0], Duration::from_millis(5)),
         postponed(added[1], Duration::ZERO),
-        postponed(added[2], Duration::from_secs(60)),
+        postponed(added[2], Duration::from_mins(1)),
     ];
     postpone(&mut session, &holder, rows).await;
     // Until the second is due as well; the database's clock says when.
@@ -106,7 +106,7 @@ pub(super) async fn rows_behind_a_settled_one_are_read_by_instance<F: Fixture>(f
     postpone(
         &mut session,
         &holder,
-        vec![postponed(added[4], Duration::from_secs(60))],
+        vec![postponed(added[4], Duration::from_mins(1))],
     )
     .await;
     let wanted = [

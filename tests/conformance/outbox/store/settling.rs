@@ -174,3 +174,35 @@ pub(super) async fn lost_slots_are_reported<F: Fixture>(fixture: F) {
             .is_empty()
     );
 }
+
+pub(super) async fn no_words_of_a_failure_spoil_a_settlement<F: Fixture>(fixture: F) {
+    let mut session = fixture.session().await;
+    let holder = Holder::of_all(&mut session).await;
+    let added = fixture.add(&[row(1, "a"), row(1, "b")]).await;
+    let error = format!("nul \0, quote ' and {}", "long 😀".repeat(10_000));
+    let settlement = Settlement {
+        postponed: vec![Postponed {
+            row: added[0],
+            attempts: 0,
+            delay: Duration::MAX,
+            error: error.clone(),
+        }],
+        dead: vec![Buried {
+            row: added[1],
+            reason: DeadReason::Failed,
+            error,
+            attempts: u32::MAX,
+        }],
+        ..Settlement::default()
+    };
+    let settled = session.settle(&settlement, &holder.held).await.unwrap();
+    assert_eq!((settled.postponed, settled.dead), (1, 1));
+    let shown = session.dead_show(added[1].id).await.unwrap().unwrap();
+    assert!(
+        shown
+            .error
+            .unwrap()
+            .starts_with("nul \u{fffd}, quote ' and long 😀")
+    );
+    assert!(session.due(&all_slots(), 10).await.unwrap().next.is_some());
+}

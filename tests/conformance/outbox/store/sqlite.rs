@@ -149,6 +149,7 @@ conformance!(File:
     settling::a_wrong_message_id_hits_nothing,
     settling::a_batch_is_settled_whole,
     settling::lost_slots_are_reported,
+    settling::no_words_of_a_failure_spoil_a_settlement,
     leases::a_beat_shows_everyone,
     leases::of_two_acquirers_one_wins,
     leases::a_lapsed_relay_is_not_live_and_may_be_succeeded,

@@ -118,16 +118,16 @@ async fn relay<S: OutboxSession>(
         .filter(|slot| slot.number() % 2 == part)
         .collect();
     let mut series = Series::default();
-    let mut fetches = 0;
+    let mut calls = 0;
     loop {
-        // What is committed before this look is there for the fetches after it.
+        // What is committed before this look is there for the calls after it.
         let last = done.load(Ordering::SeqCst);
         loop {
             let fetched = session
                 .fetch(&slots, &series.position, limit)
                 .await
                 .unwrap();
-            fetches += 1;
+            calls += 1;
             for row in &fetched.rows {
                 assert!(series.found.insert(row.id), "row {} came twice", row.id);
             }
@@ -148,7 +148,7 @@ async fn relay<S: OutboxSession>(
             }
         }
         if last {
-            return (series.found, fetches);
+            return (series.found, calls);
         }
     }
 }

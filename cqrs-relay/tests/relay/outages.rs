@@ -1,0 +1,85 @@
+//! Nobody's failure: the database or the broker does not answer for a while.
+
+use std::time::Duration;
+
+use cqrs_core::transport::embedded::{Embedded, EmbeddedConfig};
+use cqrs_relay::RelayConfig;
+use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::bed::Bed;
+
+/// A connection that keeps all others from writing until it is dropped.
+async fn lock(path: std::path::PathBuf) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(30));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    connection.execute("begin immediate").await.unwrap();
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_answer_costs_no_attempt() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    let mut hasty = EmbeddedConfig::new(bed.path("broker.db"));
+    hasty.busy_timeout = Duration::from_millis(50);
+    bed.broker = Embedded::new(hasty);
+    bed.save("account", 0..100).await;
+    let locked = lock(bed.path("broker.db")).await;
+    bed.relay(RelayConfig::default());
+    bed.until("starts", |status| status.free_slots == 0).await;
+    // Time for the relay to lose several connections; nothing depends on how many.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let status = bed.status().await;
+    assert_eq!((status.backlog, status.retrying, status.dead), (100, 0, 0));
+    drop(locked);
+    ledger.read(100).await;
+    bed.until("empty", |status| status.backlog == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_answer_ends_the_tenure_and_nothing_is_lost() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    for _ in 0..20 {
+        bed.save("account", 0..50).await;
+    }
+    let mut config = RelayConfig::default();
+    config.lease = Duration::from_millis(300);
+    bed.relay(config);
+    ledger.read(50).await;
+    let locked = lock(bed.path("shop.db")).await;
+    // Longer than the lease, and than the relay waits for a beat.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    drop(locked);
+    ledger.read(1000).await;
+    bed.until("empty", |status| status.backlog == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slots_of_a_dead_relay_are_taken_within_three_seconds() {
+    let mut bed = Bed::new().await;
+    let first = bed.relay(RelayConfig::default());
+    bed.until("one", |status| status.free_slots == 0).await;
+    bed.relay(RelayConfig::default());
+    let share = |status: &cqrs_relay::status::Status| {
+        status.relays.len() == 2 && status.relays.iter().all(|relay| relay.slots.len() == 32)
+    };
+    bed.until("two", share).await;
+    first.stop.cancel();
+    assert!(bed.ended().await.is_err());
+    let died = std::time::Instant::now();
+    bed.until("all with the other", |status| {
+        status
+            .relays
+            .iter()
+            .any(|relay| relay.live && relay.slots.len() == 64)
+    })
+    .await;
+    assert!(
+        died.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        died.elapsed()
+    );
+}

@@ -1,0 +1,170 @@
+//! One message at a time: the way of a message that fails its transaction.
+
+use cqrs_core::{Signal, StoreError};
+
+use super::{
+    backend::{Backend, Failed, Work},
+    batch::{self, Mode},
+    item::{Done, Item},
+    session::Session,
+};
+use crate::{
+    ApplyPolicy, Incoming, Models,
+    letter::{Fault, Reason},
+    table::{Row, kind},
+};
+
+/// How often a message that has failed is tried to be kept while another transaction is in the way:
+/// its own connection may have been given up in the middle of a statement, which goes on for a while
+/// in the server.
+const TRIES: u32 = 4;
+
+/// Where a message to apply on its own comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    Delivered(&'a Incoming),
+    Letter(i64),
+}
+
+impl<B: Backend> Session<B> {
+    /// Applies one message on its own; if that fails, keeps it with the reason.
+    pub(super) async fn alone<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
+            Ok(done) => return Ok(done),
+            Err(failed) => failed,
+        };
+        let fault = self.recover(failed).await?;
+        let fault = self.diagnose(models, policy, source, fault).await?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mode = Mode::Failed(fault.clone());
+            return match self.attempt(models, policy, source, mode).await? {
+                Ok(done) => Ok(done),
+                Err(Failed::Store(StoreError::Conflict(_))) if tries < TRIES => continue,
+                Err(Failed::Store(error)) => Err(error),
+                Err(Failed::Fault { fault, .. }) => Err(StoreError::Backend(fault.error.into())),
+            };
+        }
+    }
+
+    async fn attempt<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+        mode: Mode,
+    ) -> Result<Result<Vec<Done<'a>>, Failed>, StoreError> {
+        match source {
+            Source::Delivered(incoming) => {
+                let context = self
+                    .context(models, policy, std::iter::once(incoming))
+                    .await?;
+                let work = self.backend.begin().await?;
+                Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
+            }
+            Source::Letter(id) => {
+                let Some(letter) = self
+                    .backend
+                    .begin()
+                    .await?
+                    .take_one(&policy.queue, id)
+                    .await?
+                else {
+                    return Ok(Ok(Vec::new()));
+                };
+                let incoming = std::iter::once(&letter.incoming);
+                let context = self.context(models, policy, incoming).await?;
+                // Read once more, this time to hold it.
+                let mut work = self.backend.begin().await?;
+                let Some(letter) = work.take_one(&policy.queue, id).await? else {
+                    return Ok(Ok(Vec::new()));
+                };
+                let items = vec![Item::Letter(Box::new(letter))];
+                Ok(batch::run(work, &context, items, mode).await)
+            }
+        }
+    }
+
+    /// Makes the session usable again after a fault.
+    pub(super) async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
+        match failed {
+            Failed::Store(error) => Err(error),
+            Failed::Fault { fault, lost } => {
+                if lost {
+                    self.backend.reconnect().await?;
+                }
+                self.plans.clear();
+                Ok(fault)
+            }
+        }
+    }
+
+    /// Names the column that a type error is about, which the database does not.
+    async fn diagnose(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'_>,
+        fault: Fault,
+    ) -> Result<Fault, StoreError> {
+        if fault.reason != Reason::Type {
+            return Ok(fault);
+        }
+        let taken;
+        let incoming = match source {
+            Source::Delivered(incoming) => incoming,
+            Source::Letter(id) => {
+                let Some(letter) = self
+                    .backend
+                    .begin()
+                    .await?
+                    .take_one(&policy.queue, id)
+                    .await?
+                else {
+                    return Ok(fault);
+                };
+                taken = letter.incoming;
+                &taken
+            }
+        };
+        let Some(event) = incoming.event.as_deref() else {
+            return Ok(fault);
+        };
+        let context = self
+            .context(models, policy, std::iter::once(incoming))
+            .await?;
+        // Only table models have one.
+        let Ok(plan) = context.plans.get(&event.cqrs_id) else {
+            return Ok(fault);
+        };
+        let row = match event.signal {
+            Signal::Delete => Row {
+                key: &event.key,
+                values: Vec::new(),
+            },
+            Signal::Save | Signal::Sync => match plan.row(event) {
+                Ok(row) => row,
+                Err(_) => return Ok(fault),
+            },
+        };
+        for (column, value) in plan.cells(&row) {
+            if !self.backend.takes(plan, column, &value).await? {
+                let column = &plan.columns[column];
+                let error = format!(
+                    "column {:?} of type {} does not take this {}",
+                    column.name,
+                    column.type_name,
+                    kind(value.get())
+                );
+                return Ok(Fault { error, ..fault });
+            }
+        }
+        Ok(fault)
+    }
+}

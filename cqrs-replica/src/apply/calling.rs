@@ -1,0 +1,88 @@
+//! Calling a handler, and what its word means.
+
+use std::{any::Any, error::Error, panic::AssertUnwindSafe, time::Duration};
+
+use cqrs_core::Event;
+use futures_util::FutureExt;
+
+use crate::{
+    Failure, ReplicaStore,
+    handler::DynHandler,
+    letter::{Fault, Reason, Then, in_words, storable},
+};
+
+/// How long a handler may take. Its connection is given up when the time is over.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What became of a call.
+pub(crate) enum Called {
+    Done,
+    Failed(Failure),
+    /// It was given up; what it did to the connection is unknown.
+    Overdue(Fault),
+}
+
+/// Calls a handler. A panic is a failure like any other, but one that is not tried again.
+pub(crate) async fn call<S: ReplicaStore>(
+    handler: &dyn DynHandler<S>,
+    tx: &mut S::Connection,
+    event: &Event,
+) -> Called {
+    // What a panicking handler leaves behind is the transaction, which is rolled back.
+    let call = AssertUnwindSafe(handler.apply(tx, event)).catch_unwind();
+    match tokio::time::timeout(LIMIT, call).await {
+        Ok(Ok(Ok(()))) => Called::Done,
+        Ok(Ok(Err(failure))) => Called::Failed(failure),
+        Ok(Err(panic)) => Called::Failed(Failure::Park(Box::new(Panic(words(&*panic))))),
+        Err(_) => Called::Overdue(Fault::new(
+            Reason::Handler,
+            format!("the handler took longer than {} s", LIMIT.as_secs()),
+        )),
+    }
+}
+
+/// A handler's panic, on its way to a letter.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panic(String);
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    storable(text.unwrap_or("with a value that is no text"))
+}
+
+impl Failure {
+    /// Why.
+    pub(crate) fn cause(&self) -> &(dyn Error + 'static) {
+        match self {
+            Self::Retry(error) | Self::RetryAfter(_, error) | Self::Park(error) => &**error,
+        }
+    }
+
+    /// Why, alone.
+    pub(crate) fn into_cause(self) -> Box<dyn Error + Send + Sync> {
+        match self {
+            Self::Retry(error) | Self::RetryAfter(_, error) | Self::Park(error) => error,
+        }
+    }
+
+    /// What it means for the event's letter.
+    pub(crate) fn into_fault(self) -> Fault {
+        let error = in_words(self.cause());
+        let panicked = self.cause().is::<Panic>();
+        let (reason, then) = match self {
+            Self::Retry(_) => (Reason::Handler, Then::Backoff),
+            Self::RetryAfter(delay, _) => (Reason::Handler, Then::After(delay)),
+            Self::Park(_) if panicked => (Reason::Panic, Then::Dead),
+            Self::Park(_) => (Reason::Parked, Then::Dead),
+        };
+        Fault {
+            reason,
+            error,
+            then,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Handlers, each in a savepoint of the open transaction.
+
+use std::time::{Duration, Instant};
+
+use cqrs_core::{Event, StoreError, database::postgres::classify};
+use sqlx::{Connection, Postgres, Transaction};
+
+use super::{
+    PostgresReplica,
+    error::{has_no_transaction, is_aborted, lost_a_race, run},
+    sql,
+};
+use crate::{
+    Failure,
+    apply::{Called, Failed, call},
+    handler::DynHandler,
+    letter::{Fault, Reason},
+};
+
+/// Gives an event to a handler; what a handler that fails has written is undone.
+pub(super) async fn handle(
+    tx: &mut Transaction<'_, Postgres>,
+    limit: Duration,
+    idle_limit: Duration,
+    handler: &dyn DynHandler<PostgresReplica>,
+    event: &Event,
+) -> Result<Result<(), Fault>, Failed> {
+    let mut savepoint = run(limit, tx.begin()).await?;
+    let started = Instant::now();
+    let failure = match call::<PostgresReplica>(handler, &mut savepoint, event).await {
+        Called::Done => None,
+        Called::Failed(failure) => Some(failure),
+        // It may have stopped in the middle of a statement.
+        Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
+    };
+    if let Some(failure) = failure {
+        return undo(limit, idle_limit, savepoint, started, failure).await;
+    }
+    let released = run(limit, async { Ok(savepoint.commit().await) }).await?;
+    match released {
+        Ok(()) => Ok(Ok(())),
+        Err(error) if is_aborted(&error) => {
+            // The savepoint was rolled back when it was dropped.
+            run(limit, sqlx::query(sql::NOW).execute(&mut **tx)).await?;
+            let error = "a statement of the handler failed and the handler went on";
+            Ok(Err(Fault::new(Reason::Handler, error)))
+        }
+        Err(error) if has_no_transaction(&error) => Err(ended()),
+        Err(_) if started.elapsed() >= idle_limit => {
+            let error = "the handler let the transaction idle until the database ended it";
+            Err(Failed::Fault {
+                fault: Fault::new(Reason::Handler, error),
+                lost: true,
+            })
+        }
+        Err(error) => Err(Failed::Store(classify(error))),
+    }
+}
+
+/// Goes on after a handler that failed: what it wrote is gone.
+async fn undo(
+    limit: Duration,
+    idle_limit: Duration,
+    savepoint: Transaction<'_, Postgres>,
+    called: Instant,
+    failure: Failure,
+) -> Result<Result<(), Fault>, Failed> {
+    let undone = run(limit, async { Ok(savepoint.rollback().await) }).await;
+    match undone {
+        Ok(Ok(())) if lost_a_race(failure.cause()) => {
+            Err(Failed::Store(StoreError::Conflict(failure.into_cause())))
+        }
+        Ok(Ok(())) => Ok(Err(failure.into_fault())),
+        Ok(Err(error)) if has_no_transaction(&error) => Err(ended()),
+        // The server ends a transaction that idles: the handler waited for something else.
+        Ok(Err(_)) | Err(_) if called.elapsed() >= idle_limit => Err(Failed::Fault {
+            fault: failure.into_fault(),
+            lost: true,
+        }),
+        Ok(Err(error)) => Err(Failed::Store(classify(error))),
+        Err(error) => Err(Failed::Store(error)),
+    }
+}
+
+/// A handler has committed or rolled back what was not its own.
+fn ended() -> Failed {
+    let error = "the handler ended the worker's transaction";
+    Failed::Fault {
+        fault: Fault::dead(Reason::Parked, error),
+        lost: true,
+    }
+}

@@ -1,0 +1,158 @@
+//! Workers, counts, pruning.
+
+use std::time::Duration;
+
+use cqrs_core::QueueName;
+use cqrs_replica::{Applied, ReplicaSession, SkipReason, WorkerBeat};
+use uuid::Uuid;
+
+use super::{
+    fixture::{APPLIED, Fixture, Replica},
+    message::{Message, account, gone},
+};
+
+fn beat(worker: u128, queue: &QueueName) -> WorkerBeat {
+    WorkerBeat {
+        worker: Uuid::from_u128(worker),
+        queue: queue.clone(),
+        oldest_unacked: None,
+        needs_reconcile: false,
+    }
+}
+
+pub(super) async fn status_counts_what_there_is<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let queue = replica.policy.queue.clone();
+    let empty = replica.session.status(&queue).await.unwrap();
+    assert_eq!((empty.live, empty.tombstones, empty.dead), (0, 0, 0));
+    replica
+        .apply(&[
+            account(1, 0, "a"),
+            account(2, 0, "b"),
+            gone(3, 0),
+            Message::save("account", "4", 0, ""),
+            Message::save("unheard", "1", 0, ""),
+            Message::raw(b"x"),
+        ])
+        .await;
+    let status = replica.session.status(&queue).await.unwrap();
+    assert_eq!((status.live, status.tombstones), (2, 1));
+    assert_eq!((status.waiting, status.retrying, status.dead), (1, 1, 1));
+    let other = QueueName::new("other").unwrap();
+    assert_eq!(replica.session.status(&other).await.unwrap().live, 0);
+}
+
+pub(super) async fn workers_show_while_they_live<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let queue = replica.policy.queue.clone();
+    let session = &mut replica.session;
+    session.beat(&beat(1, &queue)).await.unwrap();
+    let oldest_unacked = Some(Duration::from_secs(7));
+    session
+        .beat(&WorkerBeat {
+            oldest_unacked,
+            ..beat(2, &queue)
+        })
+        .await
+        .unwrap();
+    session
+        .beat(&WorkerBeat {
+            oldest_unacked,
+            ..beat(1, &queue)
+        })
+        .await
+        .unwrap();
+    let workers = session.status(&queue).await.unwrap().workers;
+    assert_eq!(workers.len(), 2);
+    for worker in &workers {
+        assert!(worker.seen < Duration::from_secs(5), "{worker:?}");
+        let unacked = worker.oldest_unacked.unwrap();
+        assert!((7..10).contains(&unacked.as_secs()), "{worker:?}");
+    }
+    session.retire(Uuid::from_u128(1)).await.unwrap();
+    let workers = session.status(&queue).await.unwrap().workers;
+    assert_eq!(workers.len(), 1);
+    assert_eq!(workers[0].worker, Uuid::from_u128(2));
+}
+
+pub(super) async fn the_need_to_reconcile_is_not_forgotten<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let queue = replica.policy.queue.clone();
+    let session = &mut replica.session;
+    session
+        .beat(&WorkerBeat {
+            needs_reconcile: true,
+            ..beat(1, &queue)
+        })
+        .await
+        .unwrap();
+    session.beat(&beat(1, &queue)).await.unwrap();
+    session.retire(Uuid::from_u128(1)).await.unwrap();
+    assert!(session.status(&queue).await.unwrap().needs_reconcile);
+}
+
+pub(super) async fn tombstones_are_pruned_by_age<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let queue = replica.policy.queue.clone();
+    replica
+        .apply(&[account(1, 0, "a"), gone(2, 0), gone(3, 0), gone(4, 0)])
+        .await;
+    let day = Duration::from_hours(24);
+    assert_eq!(
+        replica
+            .session
+            .prune_tombstones(&queue, day, 10)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        replica
+            .session
+            .prune_tombstones(&queue, Duration::ZERO, 2)
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        replica
+            .session
+            .prune_tombstones(&queue, Duration::ZERO, 2)
+            .await
+            .unwrap(),
+        1
+    );
+    let status = replica.session.status(&queue).await.unwrap();
+    assert_eq!((status.live, status.tombstones), (1, 0));
+    // What is forgotten is forgotten.
+    assert_eq!(replica.one(&account(2, 0, "back")).await, APPLIED);
+    let known = replica.one(&account(1, 0, "a")).await;
+    assert_eq!(known, Applied::Skipped(SkipReason::Duplicate));
+}
+
+pub(super) async fn letters_that_are_done_with_are_pruned_too<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let queue = replica.policy.queue.clone();
+    replica
+        .apply(&[Message::raw(b"x"), Message::raw(b"y")])
+        .await;
+    let first = replica.letters().await[0].id;
+    replica
+        .session
+        .letter_discard(&queue, Some(&[first]))
+        .await
+        .unwrap();
+    replica
+        .session
+        .prune_tombstones(&queue, Duration::from_hours(1), 10)
+        .await
+        .unwrap();
+    assert_eq!(replica.letters().await.len(), 2);
+    replica
+        .session
+        .prune_tombstones(&queue, Duration::ZERO, 10)
+        .await
+        .unwrap();
+    // A dead one stays until someone decides.
+    assert_eq!(replica.letters().await.len(), 1);
+}

@@ -1,0 +1,114 @@
+//! The replica in PostgreSQL.
+
+use cqrs_core::{StoreError, database::postgres::PostgresConfig};
+use cqrs_replica::postgres::{PostgresReplica, migrate, statements};
+use cqrs_tests::postgres::TestDatabase;
+use sqlx::{
+    AssertSqlSafe, Executor, PgConnection, PgPool, Row, SqlSafeStr, postgres::PgPoolOptions,
+};
+
+use super::fixture::Fixture;
+
+mod plans;
+mod sessions;
+
+/// A database on the tests' server.
+pub(super) struct Database {
+    database: TestDatabase,
+    pool: PgPool,
+}
+
+impl Database {
+    fn config(&self) -> PostgresConfig {
+        PostgresConfig::new(self.database.secret_url(), "cqrs-tests")
+    }
+}
+
+fn dialect(sql: &str) -> String {
+    sql.replace("{decimal}", "numeric(40, 10)")
+        .replace("{wide}", "numeric")
+        .replace("{bigint}", "bigint")
+        .replace("{float}", "double precision")
+        .replace("{boolean}", "boolean")
+        .replace("{json_text}", "json")
+        .replace("{uuid}", "uuid")
+        .replace(
+            "{serial}",
+            "bigint generated always as identity primary key",
+        )
+        .replace("{strict}", "")
+}
+
+impl Fixture for Database {
+    type Store = PostgresReplica;
+    const TRUE: &'static str = "true";
+    const NAN: &'static str = "NaN";
+
+    async fn new() -> Self {
+        let database = Self::empty().await;
+        database.migrate().await.unwrap();
+        database
+    }
+
+    async fn empty() -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect(database.url())
+            .await
+            .unwrap();
+        Self { database, pool }
+    }
+
+    fn store(&self) -> PostgresReplica {
+        PostgresReplica::new(self.config())
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        migrate(&self.config()).await
+    }
+
+    async fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        self.pool
+            .execute(AssertSqlSafe(dialect(sql)).into_sql_str())
+            .await
+            .map(drop)
+    }
+
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&self.pool)
+            .await
+            .unwrap();
+        let text = |row: &sqlx::postgres::PgRow| {
+            let cells: Vec<String> = (0..row.len())
+                .map(|at| {
+                    row.get::<Option<String>, _>(at)
+                        .unwrap_or_else(|| "-".to_owned())
+                })
+                .collect();
+            cells.join("|")
+        };
+        rows.iter().map(text).collect()
+    }
+
+    async fn inside(tx: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+        tx.execute(AssertSqlSafe(sql).into_sql_str())
+            .await
+            .map(drop)
+    }
+
+    fn statements() -> &'static [(&'static str, &'static str)] {
+        statements()
+    }
+
+    async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        (&mut *connection)
+            .prepare(sql.into_sql_str())
+            .await
+            .map(drop)
+    }
+}
+
+suite!(Database);

@@ -1,0 +1,69 @@
+//! Syncs: the current state once more.
+
+use cqrs_replica::{Applied, Model, SkipReason, TableModel};
+
+use super::{
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
+    message::{Message, account, gone},
+    recorder::Script,
+};
+
+const NAMES: &str = "select name from account order by id";
+
+fn sync(revision: i64, name: &str, id: u128) -> Message {
+    Message::sync("account", "1", revision, &format!("\"name\":\"{name}\"")).id(id)
+}
+
+pub(super) async fn a_sync_repairs_the_row_of_its_revision<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 3, "a")).await;
+    replica
+        .fixture
+        .execute("update account set name = 'damaged'")
+        .await;
+    assert_eq!(replica.one(&sync(3, "repaired", 1)).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["repaired"]);
+    replica.fixture.execute("delete from account").await;
+    assert_eq!(replica.one(&sync(3, "again", 2)).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["again"]);
+}
+
+pub(super) async fn the_same_sync_is_applied_once<F: Fixture>() {
+    let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
+    replica.one(&account(1, 0, "a")).await;
+    let message = sync(0, "s", 1);
+    let duplicate = Applied::Skipped(SkipReason::Duplicate);
+    assert_eq!(replica.one(&message).await, APPLIED);
+    assert_eq!(
+        replica.apply(&[message.clone(), message]).await,
+        [duplicate.clone(), duplicate]
+    );
+    assert_eq_rows(&replica.seen().await, &["1|SAVE|0", "1|SYNC|0"]);
+}
+
+pub(super) async fn a_sync_does_not_go_back_unless_allowed<F: Fixture>() {
+    for downgrade in [false, true] {
+        let model = table("account", TableModel::new("account", "id"));
+        let model: Model<F::Store> = model.with_sync_downgrade(downgrade);
+        let mut replica = Replica::<F>::new(&[ACCOUNT], [model]).await;
+        replica.one(&account(1, 3, "new")).await;
+        let answer = replica.one(&sync(2, "old", 1)).await;
+        let expected = if downgrade {
+            APPLIED
+        } else {
+            Applied::Skipped(SkipReason::Stale)
+        };
+        assert_eq!(answer, expected);
+        let name = if downgrade { "old" } else { "new" };
+        assert_eq_rows(&replica.rows(NAMES).await, &[name]);
+    }
+}
+
+pub(super) async fn a_sync_does_not_bring_back_the_dead<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.apply(&[account(1, 0, "a"), gone(1, 1)]).await;
+    let deleted = Applied::Skipped(SkipReason::Deleted);
+    assert_eq!(replica.one(&sync(1, "s", 1)).await, deleted);
+    assert_eq!(replica.one(&sync(2, "s", 2)).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["s"]);
+}
