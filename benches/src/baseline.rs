@@ -102,7 +102,8 @@ pub(crate) async fn upsert(
     sqlx::query("create table raw_copy (like account_copy including all)")
         .execute(&mut *connection)
         .await?;
-    let statement = "insert into raw_copy select * from jsonb_populate_recordset(null::raw_copy, $1)
+    let statement =
+        "insert into raw_copy select * from jsonb_populate_recordset(null::raw_copy, $1)
         on conflict (id) do update set name = excluded.name, status = excluded.status,
         balance = excluded.balance";
     let started = Instant::now();

@@ -54,7 +54,10 @@ impl InstanceKey {
 
     /// The key as JSON, the way it stands in a message.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "numbers and strings always serialise")]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "numbers and strings always serialise"
+    )]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers and strings always serialise")
     }

@@ -24,8 +24,8 @@ pub use migrate::migrate;
 pub use record::{Recorded, record, record_all, record_current};
 
 pub use store::{
-    Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease,
-    OutboxRow, OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef,
-    Settled, Settlement,
+    Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease, OutboxRow,
+    OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef, Settled,
+    Settlement,
 };
 pub use transaction::{BeginTransaction, OpenTransaction, begin};

@@ -19,9 +19,9 @@ mod migrate;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod migrations;
 mod model;
+mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-mod plain;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
 #[cfg(feature = "sqlite")]
@@ -38,12 +38,12 @@ mod worker_id;
 pub mod metrics {}
 
 pub use config::{InvalidConfig, WorkerConfig};
+pub use cqrs_core::Shutdown;
 pub use error::WorkerError;
 pub use failure::Failure;
 pub use handler::Handler;
 pub use migrate::migrate;
 pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
-pub use cqrs_core::Shutdown;
 pub use store::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
     ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use cqrs_tests::{ledger::caught_up, stack::Stack};
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 const COPY: &str = "create table package_copy (name text collate \"C\", version text collate \"C\",
     section text, priority text, size bigint, contact text, summary text,

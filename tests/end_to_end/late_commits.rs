@@ -14,7 +14,7 @@ use cqrs_tests::{
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn pool(stack: &Stack) -> Result<&PgPool> {
     match &stack.master {

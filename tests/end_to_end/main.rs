@@ -8,4 +8,6 @@ mod catalog;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod single_events;
+#[cfg(feature = "servers")]
+mod tls;
 mod under_load;

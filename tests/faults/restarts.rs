@@ -14,7 +14,7 @@ use cqrs_tests::{
     writers::{self, Load},
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOAD: Load = Load {
     writers: 6,
     transactions: 150,
@@ -43,8 +43,7 @@ async fn the_broker_may_be_restarted() -> Result<()> {
         Database::postgres().await?,
         Database::postgres().await?,
         broker.url().to_owned(),
-    )
-    .await?;
+    )?;
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     let play = async {
@@ -79,8 +78,7 @@ async fn the_replicas_database_may_be_killed() -> Result<()> {
         Database::postgres().await?,
         replica,
         rabbitmq::url().expose().to_owned(),
-    )
-    .await?;
+    )?;
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     let play = async {
@@ -105,8 +103,7 @@ async fn the_masters_database_may_be_killed() -> Result<()> {
         master,
         Database::postgres().await?,
         rabbitmq::url().expose().to_owned(),
-    )
-    .await?;
+    )?;
     stack.prepare().await?;
     let worker = stack.worker("worker")?;
     // A backlog first: the writers themselves are not what is tested here.

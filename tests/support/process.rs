@@ -24,11 +24,18 @@ impl Process {
     ///
     /// # Errors
     /// There is no such program: it is built by `cargo build`, which `scripts/test` runs first.
-    pub fn start(program: &str, label: &str, directory: &Path, arguments: &[&str]) -> Result<Self> {
+    pub fn start(
+        program: &str,
+        label: &str,
+        directory: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let log = directory.join(format!("{label}.log"));
         let file = File::options().create(true).append(true).open(&log)?;
         let child = Command::new(binary(program)?)
             .args(arguments)
+            .envs(environment.iter().cloned())
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -112,9 +119,15 @@ impl Process {
 ///
 /// # Errors
 /// It fails; with what it wrote to standard error.
-pub async fn run(program: &str, directory: &Path, arguments: &[&str]) -> Result<String> {
+pub async fn run(
+    program: &str,
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(String, String)],
+) -> Result<String> {
     let output = Command::new(binary(program)?)
         .args(arguments)
+        .envs(environment.iter().cloned())
         .current_dir(directory)
         .stdin(Stdio::null())
         .output()

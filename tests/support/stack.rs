@@ -28,6 +28,8 @@ pub struct Stack {
     pub queue: String,
     /// Where configuration, logs and files are.
     pub directory: TempDir,
+    /// What the processes find in their environment besides.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Stack {
@@ -42,7 +44,6 @@ impl Stack {
             Database::postgres().await?,
             broker,
         )
-        .await
     }
 
     /// In files of its own, without a server.
@@ -55,18 +56,18 @@ impl Stack {
         let master = Database::sqlite(&file("master.db")).await?;
         let replica = Database::sqlite(&file("replica.db")).await?;
         let broker = format!("embedded://{}", file("broker.db").display());
-        Self::build(master, replica, broker, directory).await
+        Self::build(master, replica, broker, directory)
     }
 
     /// On databases and a broker that the caller brings.
     ///
     /// # Errors
     /// They cannot be reached.
-    pub async fn new(master: Database, replica: Database, broker: String) -> Result<Self> {
-        Self::build(master, replica, broker, tempfile::tempdir()?).await
+    pub fn new(master: Database, replica: Database, broker: String) -> Result<Self> {
+        Self::build(master, replica, broker, tempfile::tempdir()?)
     }
 
-    async fn build(
+    fn build(
         master: Database,
         replica: Database,
         broker: String,
@@ -80,6 +81,7 @@ impl Stack {
             exchange: format!("exchange_{id}"),
             queue: format!("queue_{id}"),
             directory,
+            environment: Vec::new(),
         };
         std::fs::write(stack.config(), stack.toml())?;
         Ok(stack)
@@ -144,6 +146,7 @@ impl Stack {
             label,
             self.directory.path(),
             &["run", "--config", config],
+            &self.environment,
         )
     }
 
@@ -155,7 +158,7 @@ impl Stack {
         let config = self.config();
         let mut all = vec!["--config", config.to_str().context("the path is UTF-8")?];
         all.extend_from_slice(arguments);
-        run(program, self.directory.path(), &all).await
+        run(program, self.directory.path(), &all, &self.environment).await
     }
 
     /// The configuration that all processes read.

@@ -48,9 +48,9 @@ pub async fn write(database: &Database, load: Load) -> Result<()> {
                             on_postgres(&mut tx, &operation).await?;
                         }
                         if random.u8(..8) == 0 {
-                            tx.rollback().await?
+                            tx.rollback().await?;
                         } else {
-                            tx.commit().await?
+                            tx.commit().await?;
                         }
                     }
                     anyhow::Ok(())
@@ -66,9 +66,9 @@ pub async fn write(database: &Database, load: Load) -> Result<()> {
                             on_sqlite(&mut tx, &operation).await?;
                         }
                         if random.u8(..8) == 0 {
-                            tx.rollback().await?
+                            tx.rollback().await?;
                         } else {
-                            tx.commit().await?
+                            tx.commit().await?;
                         }
                     }
                     anyhow::Ok(())

@@ -29,8 +29,7 @@ pub trait Transport: Clone + Debug + Send + Sync + 'static {
     /// Opens a connection for sending and declares the exchange.
     ///
     /// Cancellation: a dropped call leaves nothing open.
-    fn publisher(&self)
-    -> impl Future<Output = Result<Self::Publisher, TransportError>> + Send;
+    fn publisher(&self) -> impl Future<Output = Result<Self::Publisher, TransportError>> + Send;
 
     /// Opens a connection for receiving, declares the exchange, the queue, the dead letter queue
     /// and their bindings as django-cqrs does, and starts to consume.

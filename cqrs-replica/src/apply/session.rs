@@ -67,7 +67,6 @@ impl<B: Backend> ReplicaSession for Session<B> {
         self.plans.check(&mut self.backend, models).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(size = batch.len()))]
     async fn apply(
         &mut self,
         models: &Models<B::Store>,
@@ -100,7 +99,6 @@ impl<B: Backend> ReplicaSession for Session<B> {
         Ok(answers)
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
     async fn apply_due(
         &mut self,
         models: &Models<B::Store>,

@@ -7,6 +7,10 @@ use cqrs_outbox::{InstanceKey, Master, Tracked};
 use serde::{Deserialize, Serialize};
 
 /// A row of the table `packages`; its columns have the fields' names.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the index calls the name of a package so"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Package {
     pub(crate) package: String,

@@ -23,7 +23,6 @@ use cqrs_relay::{Relay, RelayConfig};
 use cqrs_replica::{Worker, WorkerConfig, sqlite::SqliteReplica};
 use master::Master;
 use replica::{ATLAS, PHONEBOOK, Replica};
-use screen::Screen;
 use sqlx::SqlitePool;
 use tokio::{task::JoinSet, time::interval};
 use uuid::Uuid;
@@ -31,8 +30,7 @@ use uuid::Uuid;
 #[tokio::main]
 async fn main() -> Result<()> {
     let directory = PathBuf::from("target/quickstart");
-    let screen = Screen::new();
-    screen.title("a master, a relay, a broker and two replicas, all in target/quickstart");
+    screen::title("a master, a relay, a broker and two replicas, all in target/quickstart");
     if directory.exists() {
         std::fs::remove_dir_all(&directory).context("clearing the last run's files")?;
     }
@@ -74,21 +72,21 @@ async fn main() -> Result<()> {
     services.spawn(async move { run.await.context("the relay failed") });
 
     let countries = country::all()?;
-    screen.count("created", master.insert(&countries).await?, "countries");
-    screen.count(
+    screen::count("created", master.insert(&countries).await?, "countries");
+    screen::count(
         "renamed",
         master.make_formal().await?,
         "to their official names",
     );
     let gone = master.delete_some().await?;
-    screen.count("deleted", gone.len(), "whose number ends in 0");
+    screen::count("deleted", gone.len(), "whose number ends in 0");
     let back = &gone[..gone.len() / 2];
-    screen.count("re-created", master.insert(back).await?, "of those");
+    screen::count("re-created", master.insert(back).await?, "of those");
     let undone = master.delete_all_and_roll_back().await?;
-    screen.count("rolled back", undone, "deletions: no event");
+    screen::count("rolled back", undone, "deletions: no event");
 
     let events = master.events().await?;
-    follow(&screen, &mut services, &replicas, events).await?;
+    follow(&mut services, &replicas, events).await?;
     shutdown.drain.cancel();
     while let Some(service) = services.join_next().await {
         service??;
@@ -97,11 +95,11 @@ async fn main() -> Result<()> {
     let rows = master.rows().await?;
     for (replica, pool) in &replicas {
         replica.compare(pool, &rows).await?;
-        screen.count(replica.name, rows.len(), "rows equal to the master's");
+        screen::count(replica.name, rows.len(), "rows equal to the master's");
     }
     write_configuration(&directory)?;
-    screen.commands();
-    screen.title(&format!(
+    screen::commands();
+    screen::title(&format!(
         "replica equals master ({} rows, {events} events)",
         rows.len()
     ));
@@ -110,13 +108,12 @@ async fn main() -> Result<()> {
 
 /// Shows the replicas' progress until both have applied all events.
 async fn follow(
-    screen: &Screen,
     services: &mut JoinSet<Result<()>>,
     replicas: &[(&Replica, SqlitePool); 2],
     events: u64,
 ) -> Result<()> {
     let started = Instant::now();
-    let bar = screen.bar(events * 2);
+    let bar = screen::bar(events * 2);
     let mut pace = interval(Duration::from_millis(10));
     loop {
         tokio::select! {
