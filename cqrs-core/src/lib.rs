@@ -4,6 +4,8 @@
 //! Nothing here knows a database of yours. With no feature on, the crate is plain data and traits;
 //! `rabbitmq` and `embedded` bring the transports, `postgres` and `sqlite` what the stores share.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 #[cfg(feature = "config")]
 pub mod config;

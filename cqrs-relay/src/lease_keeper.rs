@@ -59,13 +59,14 @@ impl<S: OutboxStore> LeaseKeeper<S> {
     /// # Errors
     /// See [`Line::session`].
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), RelayError> {
+        let mut left = Vec::new();
         loop {
             let session = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 session = self.line.session() => session?,
             };
-            match self.keep(session, &stop).await {
+            match self.keep(session, &mut left, &stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => self.line.contact.lost(&error),
             }
@@ -76,6 +77,7 @@ impl<S: OutboxStore> LeaseKeeper<S> {
     async fn keep(
         &mut self,
         mut session: S::Session,
+        left: &mut Vec<(Slot, Epoch)>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
@@ -87,7 +89,7 @@ impl<S: OutboxStore> LeaseKeeper<S> {
                 Ok(living) => self.until_next(&living?),
                 Err(elapsed) => return Err(StoreError::Unavailable(elapsed.into())),
             };
-            self.rest(&mut session, Instant::now() + pause, stop)
+            self.rest(&mut session, left, Instant::now() + pause, stop)
                 .await?;
         }
         match session.retire(self.me).await {
@@ -106,7 +108,6 @@ impl<S: OutboxStore> LeaseKeeper<S> {
     async fn beat(&mut self, session: &mut S::Session) -> Result<Living, StoreError> {
         let sent = self.tenure.now();
         let census = session.beat(self.me, self.lease).await?;
-        self.tenure.renew(sent);
         self.line.contact.works();
         let living = self
             .peers
@@ -117,6 +118,9 @@ impl<S: OutboxStore> LeaseKeeper<S> {
             .map(|(slot, held)| (*slot, held.epoch))
             .collect();
         self.agree(&mut holding, &census);
+        // In this order, or the pump would believe for a moment in slots that a peer took over.
+        self.holding.send_replace(holding.clone());
+        self.tenure.renew(sent);
         let leaving: BTreeSet<_> = holding
             .iter()
             .filter(|(_, held)| held.leaving)
@@ -189,10 +193,26 @@ impl<S: OutboxStore> LeaseKeeper<S> {
     async fn rest(
         &mut self,
         session: &mut S::Session,
+        left: &mut Vec<(Slot, Epoch)>,
         until: Instant,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         loop {
+            while let Ok(more) = self.left.try_recv() {
+                left.push(more);
+            }
+            // Kept over a failure: nobody else could take up slots that the table says are ours.
+            if !left.is_empty() {
+                session.release(self.me, left).await?;
+                tracing::info!(slots = left.len(), "gave slots to another relay");
+                self.holding.send_modify(|holding| {
+                    for (slot, epoch) in left.drain(..) {
+                        if holding.get(&slot).is_some_and(|held| held.epoch == epoch) {
+                            holding.remove(&slot);
+                        }
+                    }
+                });
+            }
             let first = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -204,19 +224,7 @@ impl<S: OutboxStore> LeaseKeeper<S> {
                 stop.cancelled().await;
                 return Ok(());
             };
-            let mut left = vec![first];
-            while let Ok(more) = self.left.try_recv() {
-                left.push(more);
-            }
-            session.release(self.me, &left).await?;
-            tracing::info!(slots = left.len(), "gave slots to another relay");
-            self.holding.send_modify(|holding| {
-                for (slot, epoch) in &left {
-                    if holding.get(slot).is_some_and(|held| held.epoch == *epoch) {
-                        holding.remove(slot);
-                    }
-                }
-            });
+            left.push(first);
         }
     }
 }

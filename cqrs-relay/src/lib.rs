@@ -17,14 +17,11 @@
 mod blocked;
 #[cfg(feature = "cli")]
 #[cfg_attr(
-    not(all(
-        any(feature = "postgres", feature = "sqlite"),
-        any(feature = "rabbitmq", feature = "embedded")
-    )),
+    not(any(feature = "postgres", feature = "sqlite")),
     expect(
         dead_code,
         clippy::unused_async,
-        reason = "without any database or any broker only errors are left"
+        reason = "without any database only errors are left"
     )
 )]
 pub mod cli;

@@ -7,7 +7,6 @@ use anyhow::Result;
 use cqrs_tests::{
     ledger,
     stack::Stack,
-    wait::{Seen, until},
     writers::{self, Load},
 };
 
@@ -25,22 +24,6 @@ const BREEZE: Load = Load {
     transactions: 60,
     rows: 20,
 };
-
-/// Waits until a good part of the events has been applied.
-async fn in_the_middle(stack: &Stack) -> Result<()> {
-    until("some events have been applied", PATIENCE, async || {
-        let applied = stack
-            .replica
-            .number("select cast(count(*) as text) from ledger")
-            .await?;
-        Ok(if applied >= 100 {
-            Seen::Yes
-        } else {
-            Seen::NotYet(format!("{applied} applied"))
-        })
-    })
-    .await
-}
 
 async fn ends_well(stack: &Stack) -> Result<()> {
     let events = ledger::caught_up(&stack.master, &stack.replica, PATIENCE).await?;
@@ -69,7 +52,7 @@ async fn a_relay_may_join_and_another_leave(stack: Stack, load: Load) -> Result<
     let worker = stack.worker("worker")?;
     let first = stack.relay("relay-1")?;
     let play = async {
-        in_the_middle(&stack).await?;
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         let second = stack.relay("relay-2")?;
         first.terminate().await?;
         anyhow::Ok(second)
@@ -87,7 +70,7 @@ async fn processes_may_be_terminated_and_started_again(stack: Stack, load: Load)
     let worker = stack.worker("worker")?;
     let relay = stack.relay("relay")?;
     let play = async {
-        in_the_middle(&stack).await?;
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         relay.terminate().await?;
         worker.terminate().await?;
         anyhow::Ok((stack.worker("worker-again")?, stack.relay("relay-again")?))
@@ -105,7 +88,7 @@ async fn processes_may_be_killed(stack: Stack, load: Load) -> Result<()> {
     let (doomed_worker, worker) = (stack.worker("worker-doomed")?, stack.worker("worker")?);
     let (doomed_relay, relay) = (stack.relay("relay-doomed")?, stack.relay("relay")?);
     let play = async {
-        in_the_middle(&stack).await?;
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         doomed_relay.kill().await?;
         doomed_worker.kill().await
     };
@@ -114,6 +97,31 @@ async fn processes_may_be_killed(stack: Stack, load: Load) -> Result<()> {
     killed?;
     ends_well(&stack).await?;
     relay.terminate().await?;
+    worker.terminate().await
+}
+
+/// A stopped writer on `SQLite` stops all writers, so this is for servers only.
+#[cfg(feature = "servers")]
+async fn a_relay_may_be_paused_for_longer_than_its_lease(stack: Stack, load: Load) -> Result<()> {
+    use rustix::process::Signal;
+
+    stack.prepare().await?;
+    let worker = stack.worker("worker")?;
+    let (paused, other) = (stack.relay("relay-paused")?, stack.relay("relay")?);
+    let play = async {
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
+        paused.signal(Signal::STOP)
+    };
+    let (written, stopped) = tokio::join!(writers::write(&stack.master, load), play);
+    written?;
+    stopped?;
+    // The other one sends everything, what the paused one had in its hands included.
+    ledger::caught_up(&stack.master, &stack.replica, PATIENCE).await?;
+    paused.signal(Signal::CONT)?;
+    writers::write(&stack.master, load).await?;
+    ends_well(&stack).await?;
+    paused.terminate().await?;
+    other.terminate().await?;
     worker.terminate().await
 }
 
@@ -163,5 +171,10 @@ mod servers {
     #[tokio::test]
     async fn processes_may_be_killed() -> Result<()> {
         super::processes_may_be_killed(Stack::servers().await?, STORM).await
+    }
+
+    #[tokio::test]
+    async fn a_relay_may_be_paused_for_longer_than_its_lease() -> Result<()> {
+        super::a_relay_may_be_paused_for_longer_than_its_lease(Stack::servers().await?, STORM).await
     }
 }

@@ -10,7 +10,6 @@ use cqrs_tests::{
     rabbitmq,
     services::Service,
     stack::Stack,
-    wait::{Seen, until},
     writers::{self, Load},
 };
 
@@ -20,21 +19,6 @@ const LOAD: Load = Load {
     transactions: 150,
     rows: 40,
 };
-
-async fn in_the_middle(stack: &Stack) -> Result<()> {
-    until("some events have been applied", PATIENCE, async || {
-        let applied = stack
-            .replica
-            .number("select cast(count(*) as text) from ledger")
-            .await?;
-        Ok(if applied >= 100 {
-            Seen::Yes
-        } else {
-            Seen::NotYet(format!("{applied} applied"))
-        })
-    })
-    .await
-}
 
 #[tokio::test]
 async fn the_broker_may_be_restarted() -> Result<()> {
@@ -47,7 +31,7 @@ async fn the_broker_may_be_restarted() -> Result<()> {
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     let play = async {
-        in_the_middle(&stack).await?;
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         broker.restart().await?;
         broker.kill().await?;
         broker.start().await
@@ -82,7 +66,7 @@ async fn the_replicas_database_may_be_killed() -> Result<()> {
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     let play = async {
-        in_the_middle(&stack).await?;
+        ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         server.kill().await?;
         server.start().await
     };
@@ -109,7 +93,7 @@ async fn the_masters_database_may_be_killed() -> Result<()> {
     // A backlog first: the writers themselves are not what is tested here.
     writers::write(&stack.master, LOAD).await?;
     let relay = stack.relay("relay")?;
-    in_the_middle(&stack).await?;
+    ledger::in_the_middle(&stack.replica, PATIENCE).await?;
     server.kill().await?;
     server.start().await?;
     ledger::caught_up(&stack.master, &stack.replica, PATIENCE).await?;

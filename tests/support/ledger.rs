@@ -30,6 +30,24 @@ const RECORDED: &str = "select cast(coalesce(sum(revision + 1), 0) as text) from
 /// All events that were applied.
 const APPLIED: &str = "select cast(coalesce(sum(revision + 1), 0) as text) from cqrs_replica_state";
 
+/// Waits until a good part of the events has been applied: the moment for something to happen.
+///
+/// # Errors
+/// It is not within `limit`.
+pub async fn in_the_middle(replica: &Database, limit: Duration) -> Result<()> {
+    until("some events have been applied", limit, async || {
+        let seen = replica
+            .number("select cast(count(*) as text) from ledger")
+            .await?;
+        Ok(if seen >= 100 {
+            Seen::Yes
+        } else {
+            Seen::NotYet(format!("{seen} applied"))
+        })
+    })
+    .await
+}
+
 /// Waits until the replica has applied all that the master has recorded. Answers how many events.
 ///
 /// # Errors

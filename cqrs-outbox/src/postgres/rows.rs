@@ -25,7 +25,7 @@ pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
         queue: table.queue(get(row, 6)?)?,
         revision: Revision(get(row, 7)?),
         body: get::<Vec<u8>>(row, 8)?.into(),
-        trace: table.trace(get(row, 9)?)?,
+        trace: Table::trace(get(row, 9)?),
         created_at: get(row, 10)?,
         expired: get(row, 11)?,
         attempts: table.attempts(get::<i32>(row, 12)?.into())?,

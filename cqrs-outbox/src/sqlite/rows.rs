@@ -28,7 +28,7 @@ pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
         queue: table.queue(get(row, 6)?)?,
         revision: Revision(get(row, 7)?),
         body: get::<String>(row, 8)?.into(),
-        trace: table.trace(get(row, 9)?)?,
+        trace: Table::trace(get(row, 9)?),
         created_at: time(table, "created_at", get(row, 10)?)?,
         expired: get(row, 11)?,
         attempts: table.attempts(get(row, 12)?)?,

@@ -68,8 +68,9 @@ impl Table {
         self.parse_option("queue", text)
     }
 
-    pub(crate) fn trace(self, text: Option<&str>) -> Result<Option<TraceContext>, StoreError> {
-        self.parse_option("traceparent", text)
+    /// A trace that cannot be read is none: it is no reason to hold an event back.
+    pub(crate) fn trace(text: Option<&str>) -> Option<TraceContext> {
+        text.and_then(|text| text.parse().ok())
     }
 
     pub(crate) fn slot(self, number: i64) -> Result<Slot, StoreError> {

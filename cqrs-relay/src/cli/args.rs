@@ -1,9 +1,7 @@
 //! The arguments.
 
-use std::{convert::Infallible, path::PathBuf};
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use cqrs_core::SecretUrl;
+use clap::{Args, Parser, Subcommand};
+use cqrs_core::cli::Options;
 
 use crate::dead::Which;
 
@@ -13,53 +11,15 @@ use crate::dead::Which;
     version,
     after_help = "Every key of cqrs.toml can also be set in the environment \
                   (CQRS_MASTER_DATABASE, CQRS_BROKER_URL, CQRS_RELAY_BATCH_SIZE, …). CQRS_LOG \
-                  filters the log, as in `info,cqrs_relay=debug`."
+                  filters the log, as in `info,lapin=off,cqrs_relay=debug` [default: \
+                  info,lapin=off,sqlx=warn]; lapin would log message bodies.",
+    mut_arg("database", |arg| arg.help("The master's database, instead of master.database"))
 )]
 pub struct Cli {
     #[command(flatten)]
     pub(super) options: Options,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-/// What all commands take.
-#[derive(Debug, Args)]
-pub(super) struct Options {
-    /// The configuration file [default: cqrs.toml, if there is one].
-    #[arg(long, value_name = "FILE", env = "CQRS_CONFIG", global = true)]
-    pub(super) config: Option<PathBuf>,
-
-    /// The master's database, instead of master.database.
-    #[arg(long, value_name = "URL", value_parser = url, global = true)]
-    pub(super) database: Option<SecretUrl>,
-
-    /// The broker, instead of broker.url.
-    #[arg(long, value_name = "URL", value_parser = url, global = true)]
-    pub(super) broker: Option<SecretUrl>,
-
-    /// The exchange, instead of broker.exchange.
-    #[arg(long, value_name = "NAME", global = true)]
-    pub(super) exchange: Option<String>,
-
-    /// How log lines look, on stderr.
-    #[arg(
-        long,
-        value_enum,
-        env = "CQRS_LOG_FORMAT",
-        default_value_t,
-        global = true
-    )]
-    pub(super) log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,12 +113,6 @@ impl From<Named> for Which {
             Self::Ids(named.ids)
         }
     }
-}
-
-/// Not parsed here: the configuration says what is wrong with it, without showing it.
-#[expect(clippy::unnecessary_wraps, reason = "the signature that clap asks for")]
-fn url(text: &str) -> Result<SecretUrl, Infallible> {
-    Ok(SecretUrl::new(text))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use anyhow::bail;
+use cqrs_core::cli::output;
 use cqrs_outbox::OutboxStore;
 use serde::Serialize;
 
-use super::{args::DeadCommand, database::WithStore, output};
+use super::{args::DeadCommand, database::WithStore};
 use crate::dead::{self, Shown, Which};
 
 impl WithStore for DeadCommand {

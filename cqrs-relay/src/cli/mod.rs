@@ -15,34 +15,24 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
-mod broker;
 mod database;
 mod dead;
-#[cfg(feature = "embedded")]
-mod embedded;
-mod logging;
-mod output;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "rabbitmq")]
-mod rabbitmq;
 mod run;
 mod settings;
-mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use cqrs_core::cli::output;
 use cqrs_outbox::OutboxStore;
 
 pub use args::Cli;
 
-use self::{
-    args::{Command, Options},
-    database::WithStore,
-};
+use self::{args::Command, database::WithStore};
 use crate::status::status;
 
 /// The whole program: arguments, logging, runtime, exit code.
@@ -50,19 +40,7 @@ use crate::status::status;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let format = cli.options.log_format;
-    let outcome = logging::init(format).and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(cli.execute())
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            logging::failure(format, &error);
-            ExitCode::FAILURE
-        }
-    }
+    cqrs_core::cli::run(cli, format, "cqrs_relay", Cli::execute)
 }
 
 impl Cli {

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use cqrs_core::{SystemClock, config::Config, transport::Transport};
+use cqrs_core::{
+    SystemClock,
+    cli::{
+        Signals,
+        broker::{self, WithTransport},
+    },
+    config::Config,
+    transport::Transport,
+};
 use cqrs_outbox::OutboxStore;
 
 use super::{
-    broker::{self, WithTransport},
     database::{self, WithStore},
     settings,
-    signals::Signals,
 };
 use crate::{Relay, Shutdown, new_owner};
 
@@ -33,6 +39,7 @@ impl WithStore for Forward<'_> {
         let broker = self.config.require_broker()?;
         broker::with(
             broker,
+            "cqrs-relay",
             Between {
                 forward: self,
                 store,

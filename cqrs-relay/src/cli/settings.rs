@@ -1,38 +1,20 @@
 //! From arguments, environment and file to what the library takes.
 
-use std::path::Path;
-
 use cqrs_core::{
-    RetryPolicy, SecretUrl,
-    config::{Config, ConfigError, ExpiredRow, Needed, Relay, Sources},
+    RetryPolicy,
+    cli::{
+        Options,
+        settings::{self, Flag},
+    },
+    config::{Config, ConfigError, ExpiredRow, Needed, Relay},
 };
 
-use super::{Command, Options};
+use super::Command;
 use crate::{OnExpired, RelayConfig};
-
-/// Read where no other file is named.
-const USUAL_FILE: &str = "cqrs.toml";
 
 /// The whole configuration: flags over environment over file.
 pub(super) fn load(options: &Options, command: &Command) -> Result<Config, ConfigError> {
-    let sources = match &options.config {
-        Some(path) => Sources::read(path)?,
-        None if Path::new(USUAL_FILE).exists() => Sources::read(Path::new(USUAL_FILE))?,
-        None => Sources::default(),
-    };
-    let mut flags = vec![
-        (
-            "master.database",
-            "--database",
-            options.database.as_ref().map(SecretUrl::expose),
-        ),
-        (
-            "broker.url",
-            "--broker",
-            options.broker.as_ref().map(SecretUrl::expose),
-        ),
-        ("broker.exchange", "--exchange", options.exchange.as_deref()),
-    ];
+    let mut flags: Vec<Flag<'_>> = Vec::new();
     let mut needed = vec![Needed::Master];
     if let Command::Run(run) = command {
         needed.push(Needed::Broker);
@@ -61,13 +43,7 @@ pub(super) fn load(options: &Options, command: &Command) -> Result<Config, Confi
             ),
         ]);
     }
-    let given = flags
-        .into_iter()
-        .filter_map(|(key, name, value)| Some((key, name, value?)));
-    let sources = given.fold(
-        sources.with_env(std::env::vars_os()),
-        |sources, (key, name, value)| sources.with_flag(key, name, value),
-    );
+    let sources = settings::sources(options, "master.database", flags)?;
     Config::load_for(&sources, &needed)
 }
 

@@ -195,6 +195,16 @@ impl Pump {
         }
     }
 
+    /// Slots have gone: an answer about blocked instances that is on its way speaks of them too, so
+    /// it is asked for again.
+    pub(super) const fn reload(&mut self) {
+        if let Some(reading) = &mut self.reading
+            && matches!(reading.about, About::Blocked(_))
+        {
+            reading.stale = true;
+        }
+    }
+
     /// The answer to the question that is out, if any, belongs to another life.
     pub(super) const fn ignore_reading(&mut self) {
         if let Some(reading) = &mut self.reading {

@@ -25,6 +25,7 @@ impl Pump {
             dropped += self.window.forget(&probe);
         }
         self.blocked.leave(&gone);
+        self.reload();
         meter::dropped(Dropped::Slot, dropped);
     }
 

@@ -1,11 +1,14 @@
 //! One message at a time: the way of a message that fails its transaction.
 
+use std::time::Duration;
+
 use cqrs_core::{Signal, StoreError};
 
 use super::{
     backend::{Backend, Failed, Work},
     batch::{self, Mode},
     item::{Done, Item},
+    plans,
     session::Session,
 };
 use crate::{
@@ -24,6 +27,16 @@ const TRIES: u32 = 4;
 pub(super) enum Source<'a> {
     Delivered(&'a Incoming),
     Letter(i64),
+}
+
+impl Source<'_> {
+    /// How old a plan may be by which it is judged: none that it could not fail by.
+    const fn age(self) -> Duration {
+        match self {
+            Self::Delivered(_) => plans::RECENT,
+            Self::Letter(_) => plans::LETTERS,
+        }
+    }
 }
 
 impl<B: Backend> Session<B> {
@@ -48,6 +61,7 @@ impl<B: Backend> Session<B> {
                 Ok(done) => Ok(done),
                 Err(Failed::Store(StoreError::Conflict(_))) if tries < TRIES => continue,
                 Err(Failed::Store(error)) => Err(error),
+                Err(Failed::Outdated) => Err(self.outdated()),
                 Err(Failed::Fault { fault, .. }) => Err(StoreError::Backend(fault.error.into())),
             };
         }
@@ -63,7 +77,7 @@ impl<B: Backend> Session<B> {
         match source {
             Source::Delivered(incoming) => {
                 let context = self
-                    .context(models, policy, std::iter::once(incoming))
+                    .context(models, policy, std::iter::once(incoming), source.age())
                     .await?;
                 let work = self.backend.begin().await?;
                 Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
@@ -79,7 +93,7 @@ impl<B: Backend> Session<B> {
                     return Ok(Ok(Vec::new()));
                 };
                 let incoming = std::iter::once(&letter.incoming);
-                let context = self.context(models, policy, incoming).await?;
+                let context = self.context(models, policy, incoming, source.age()).await?;
                 // Read once more, this time to hold it.
                 let mut work = self.backend.begin().await?;
                 let Some(letter) = work.take_one(&policy.queue, id).await? else {
@@ -95,6 +109,7 @@ impl<B: Backend> Session<B> {
     pub(super) async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
         match failed {
             Failed::Store(error) => Err(error),
+            Failed::Outdated => Err(self.outdated()),
             Failed::Fault { fault, lost } => {
                 if lost {
                     self.backend.reconnect().await?;
@@ -103,6 +118,12 @@ impl<B: Backend> Session<B> {
                 Ok(fault)
             }
         }
+    }
+
+    /// What is judged by recent plans alone is never outdated; if it were, it would be repeated.
+    fn outdated(&mut self) -> StoreError {
+        self.plans.clear();
+        StoreError::Conflict("judged by what a table was".into())
     }
 
     /// Names the column that a type error is about, which the database does not.
@@ -137,7 +158,7 @@ impl<B: Backend> Session<B> {
             return Ok(fault);
         };
         let context = self
-            .context(models, policy, std::iter::once(incoming))
+            .context(models, policy, std::iter::once(incoming), source.age())
             .await?;
         // Only table models have one.
         let Ok(plan) = context.plans.get(&event.cqrs_id) else {

@@ -20,6 +20,8 @@ use crate::{
 pub enum Failed {
     /// It is the database's fault, or nobody's.
     Store(StoreError),
+    /// A message does not fit a table as it was some time ago: to be judged by the table as it is.
+    Outdated,
     /// It is the fault of what was to be applied.
     Fault {
         fault: Fault,

@@ -38,13 +38,15 @@ pub(super) async fn apply<W: Work>(
     Ok(())
 }
 
-/// The items of handlers by instance, in the order in which the instances come first.
+/// The items of handlers by instance, in the order in which the instances come first; those of an
+/// instance in the order in which they are best judged.
 fn lines<S: crate::ReplicaStore>(
     batch: &Batch<'_, S>,
     items: &[Item<'_>],
 ) -> Vec<(usize, Vec<usize>)> {
     let mut place: HashMap<usize, usize> = HashMap::new();
     let mut lines: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut sorted: Vec<bool> = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let Some(model) = batch.model(item) else {
             continue;
@@ -59,11 +61,14 @@ fn lines<S: crate::ReplicaStore>(
             lines.len() - 1
         });
         lines[line].1.push(at);
-        if *in_step {
+        sorted.resize(lines.len(), *in_step);
+        // A master that does not count may begin again at 0: the order given says more.
+        sorted[line] &= item.incoming().headers.counted;
+    }
+    for ((_, line), sorted) in lines.iter_mut().zip(sorted) {
+        if sorted {
             // Stable: what has the same revision keeps the order given.
-            lines[line]
-                .1
-                .sort_by_key(|&at| items[at].event().map(|event| event.revision));
+            line.sort_by_key(|&at| items[at].event().map(|event| event.revision));
         }
     }
     lines

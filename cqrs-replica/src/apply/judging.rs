@@ -29,8 +29,11 @@ impl<S: ReplicaStore> Batch<'_, S> {
 
     fn unknown_model(&mut self, at: usize, item: &Item<'_>) {
         let name = item.event().map_or("", |event| event.cqrs_id.as_str());
+        // One that someone retries waits anew, for a worker that knows the model by now.
         let overdue = item.letter().is_some_and(|letter| {
-            letter.reason == Reason::UnknownModel && letter.due_at <= self.now
+            letter.state == LetterState::Waiting
+                && letter.reason == Reason::UnknownModel
+                && letter.due_at <= self.now
         });
         if overdue {
             let error = format!("no worker of this queue has taken model {name:?} in time");
@@ -102,12 +105,12 @@ impl<S: ReplicaStore> Batch<'_, S> {
         if let Some(fault) = self.forced.take() {
             return Ruling::Fail(fault);
         }
-        // A letter's message is judged by the time it came; a letter about its expiry was retried
-        // by someone who wants it applied.
+        // A letter's message is judged by the time it came. One about its expiry was retried by
+        // someone who wants it applied; one that failed otherwise has been let past this before.
         let came = item.letter().map_or(self.now, |letter| letter.created_at);
         let pardoned = item
             .letter()
-            .is_some_and(|letter| letter.reason == Reason::Expired);
+            .is_some_and(|letter| !matches!(letter.reason, Reason::Gap | Reason::UnknownModel));
         let expired = !pardoned && event.expires.is_some_and(|time| time <= came);
         if expired && model.on_expired == OnExpired::Park {
             return Ruling::Fail(Fault::dead(

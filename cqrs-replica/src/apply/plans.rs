@@ -1,4 +1,7 @@
 //! How table models fit their tables, read from the catalog and kept for a while.
+//!
+//! What the database itself refuses makes a session forget its plans. What a plan refuses, the table
+//! may take by now: nobody fails for the sake of a plan that is not recent.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,10 +13,17 @@ use cqrs_core::{CqrsId, StoreError};
 use tokio::time::Instant;
 
 use super::backend::Backend;
-use crate::{Models, TableModel, model::Target, table::TablePlan};
+use crate::{Models, ReplicaStore, TableModel, model::Target, table::TablePlan};
 
 /// After how long a table is looked at again: columns that were added are then filled.
-const FRESH: Duration = Duration::from_secs(30);
+pub(super) const USUAL: Duration = Duration::from_secs(30);
+
+/// How old a plan may be by which a message fails. Not zero: of a series of bad messages not each
+/// may cost a look at the table.
+pub(super) const RECENT: Duration = Duration::from_secs(1);
+
+/// How old a plan may be by which letters are judged: the table may just have been mended for them.
+pub(super) const LETTERS: Duration = Duration::from_millis(100);
 
 /// What a session knows of tables.
 #[derive(Debug, Default)]
@@ -30,26 +40,58 @@ struct Kept {
 
 /// The plans of one batch, or why there is none.
 #[derive(Debug, Default)]
-pub(super) struct PlanSet(HashMap<CqrsId, Result<Arc<TablePlan>, String>>);
+pub(super) struct PlanSet(HashMap<CqrsId, Known>);
+
+#[derive(Debug)]
+struct Known {
+    plan: Result<Arc<TablePlan>, String>,
+    recent: bool,
+}
 
 impl PlanSet {
     /// The plan of a model.
     pub(super) fn get(&self, cqrs_id: &CqrsId) -> Result<&Arc<TablePlan>, String> {
         match self.0.get(cqrs_id) {
-            Some(Ok(plan)) => Ok(plan),
-            Some(Err(problem)) => Err(problem.clone()),
+            Some(known) => known.plan.as_ref().map_err(Clone::clone),
             None => Err(format!("the table of model {cqrs_id:?} was not looked at")),
         }
+    }
+
+    /// Whether a message may fail for the sake of this model's plan. Said once for the whole batch,
+    /// so that one that takes long is not judged again and again.
+    pub(super) fn is_recent(&self, cqrs_id: &CqrsId) -> bool {
+        self.0.get(cqrs_id).is_none_or(|known| known.recent)
+    }
+
+    /// The table models among these that are not in the set.
+    pub(super) fn missing<'i, S: ReplicaStore>(
+        &self,
+        models: &Models<S>,
+        cqrs_ids: impl Iterator<Item = &'i CqrsId>,
+    ) -> BTreeSet<CqrsId> {
+        let is_table = |cqrs_id: &CqrsId| {
+            let model = models.get(cqrs_id);
+            model.is_some_and(|model| matches!(model.target, Target::Table(_)))
+        };
+        cqrs_ids
+            .filter(|cqrs_id| !self.0.contains_key(*cqrs_id) && is_table(cqrs_id))
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
     }
 }
 
 impl Plans {
-    /// The plans of the table models among these.
+    /// The plans of the table models among these, none of them older than `age`.
     pub(super) async fn of<B: Backend>(
         &mut self,
         backend: &mut B,
         models: &Models<B::Store>,
         cqrs_ids: BTreeSet<&CqrsId>,
+        age: Duration,
     ) -> Result<PlanSet, StoreError> {
         let mut set = PlanSet::default();
         for cqrs_id in cqrs_ids {
@@ -59,14 +101,20 @@ impl Plans {
             let Target::Table(table) = &model.target else {
                 continue;
             };
-            let plan = match self.kept(cqrs_id, table) {
-                Some(plan) => Ok(plan),
-                None => self.read(backend, cqrs_id, table).await?,
+            let known = match self.kept(cqrs_id, table, age) {
+                Some(kept) => Known {
+                    plan: Ok(Arc::clone(&kept.plan)),
+                    recent: kept.read_at.elapsed() < RECENT,
+                },
+                None => Known {
+                    plan: self
+                        .read(backend, cqrs_id, table)
+                        .await?
+                        .map_err(|problems| problems.join("; ")),
+                    recent: true,
+                },
             };
-            set.0.insert(
-                cqrs_id.clone(),
-                plan.map_err(|problems| problems.join("; ")),
-            );
+            set.0.insert(cqrs_id.clone(), known);
         }
         Ok(set)
     }
@@ -105,10 +153,9 @@ impl Plans {
         })
     }
 
-    fn kept(&self, cqrs_id: &CqrsId, model: &TableModel) -> Option<Arc<TablePlan>> {
+    fn kept(&self, cqrs_id: &CqrsId, model: &TableModel, age: Duration) -> Option<&Kept> {
         let kept = self.plans.get(cqrs_id)?;
-        let usable = kept.model == *model && kept.read_at.elapsed() < FRESH;
-        usable.then(|| Arc::clone(&kept.plan))
+        (kept.model == *model && kept.read_at.elapsed() < age).then_some(kept)
     }
 
     async fn read<B: Backend>(

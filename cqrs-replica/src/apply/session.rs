@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::{
     alone::Source,
-    backend::{Backend, Work},
+    backend::{Backend, Failed, Work},
     batch::{self, Context, Mode},
     item::Item,
     observe,
-    plans::Plans,
+    plans::{self, PlanSet, Plans},
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
@@ -20,6 +20,10 @@ use crate::{
 
 /// The soonest that a letter is looked at again which another session may have in hand.
 const BUSY: Duration = Duration::from_millis(50);
+
+/// With how many letters of one look another transaction may be in the way: each has waited for the
+/// lock timeout.
+const CONFLICTS: u32 = 3;
 
 /// One connection of a worker, with what it has learnt about tables.
 pub struct Session<B> {
@@ -41,22 +45,43 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// What a batch of these messages is judged by.
+    /// What a batch of these messages is judged by: tables as they were not longer than `age` ago.
     pub(super) async fn context<'c>(
         &mut self,
         models: &'c Models<B::Store>,
         policy: &'c ApplyPolicy,
         items: impl Iterator<Item = &Incoming>,
+        age: Duration,
     ) -> Result<Context<'c, B::Store>, StoreError> {
         let ids: BTreeSet<&CqrsId> = items
             .filter_map(|incoming| Some(&incoming.event.as_ref()?.cqrs_id))
             .collect();
-        let plans = self.plans.of(&mut self.backend, models, ids).await?;
+        let plans = self.plans.of(&mut self.backend, models, ids, age).await?;
         Ok(Context {
             models,
             policy,
             plans,
         })
+    }
+
+    /// Applies letters each on its own. One that another transaction is in the way of stays as it is
+    /// and holds back no other.
+    async fn one_by_one(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        ids: &[i64],
+    ) -> Result<Vec<Applied>, StoreError> {
+        let mut applied = Vec::with_capacity(ids.len());
+        let mut conflicts = 0;
+        for id in ids {
+            match self.alone(models, policy, Source::Letter(*id)).await {
+                Ok(done) => applied.extend(observe::all(done)),
+                Err(StoreError::Conflict(_)) if conflicts < CONFLICTS => conflicts += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(applied)
     }
 }
 
@@ -76,17 +101,22 @@ impl<B: Backend> ReplicaSession for Session<B> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let context = self.context(models, policy, batch.iter()).await?;
-        let work = self.backend.begin().await?;
-        let items = batch.iter().map(Item::Delivered).collect();
-        let failed = match batch::run(work, &context, items, Mode::Together).await {
-            Ok(done) => {
-                let mut answers = observe::all(done);
-                // Those of letters that came along are nobody's to acknowledge.
-                answers.truncate(batch.len());
-                return Ok(answers);
+        let mut age = plans::USUAL;
+        let failed = loop {
+            let context = self.context(models, policy, batch.iter(), age).await?;
+            let work = self.backend.begin().await?;
+            let items = batch.iter().map(Item::Delivered).collect();
+            match batch::run(work, &context, items, Mode::Together).await {
+                Ok(done) => {
+                    let mut answers = observe::all(done);
+                    // Those of letters that came along are nobody's to acknowledge.
+                    answers.truncate(batch.len());
+                    return Ok(answers);
+                }
+                // No plan of the second round is outdated.
+                Err(Failed::Outdated) => age = plans::RECENT,
+                Err(failed) => break failed,
             }
-            Err(failed) => failed,
         };
         observe::repeated(&self.recover(failed).await?, batch.len());
         let mut answers = Vec::with_capacity(batch.len());
@@ -106,18 +136,26 @@ impl<B: Backend> ReplicaSession for Session<B> {
         limit: usize,
     ) -> Result<DueLetters, StoreError> {
         let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
-        // All models may turn up; their plans are read before the letters are locked.
-        let plans = self
-            .plans
-            .of(&mut self.backend, models, known.iter().collect())
-            .await?;
+        let mut plans = PlanSet::default();
+        let (work, letters) = loop {
+            let mut work = self.backend.begin().await?;
+            let letters = work.take_due(&policy.queue, &known, limit).await?;
+            let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
+            let missing = plans.missing(models, events.map(|event| &event.cqrs_id));
+            if missing.is_empty() {
+                break (work, letters);
+            }
+            // Tables are looked at only when there are letters for them, and without holding any.
+            drop(work);
+            let missing = missing.iter().collect();
+            let (kept, backend) = (&mut self.plans, &mut self.backend);
+            plans.extend(kept.of(backend, models, missing, plans::LETTERS).await?);
+        };
         let context = Context {
             models,
             policy,
             plans,
         };
-        let mut work = self.backend.begin().await?;
-        let letters = work.take_due(&policy.queue, &known, limit).await?;
         let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
         let items: Vec<Item<'_>> = letters
             .into_iter()
@@ -132,13 +170,12 @@ impl<B: Backend> ReplicaSession for Session<B> {
         let applied = match outcome {
             Ok(done) => observe::all(done),
             Err(failed) => {
-                observe::repeated(&self.recover(failed).await?, ids.len());
-                let mut applied = Vec::with_capacity(ids.len());
-                for id in &ids {
-                    let done = self.alone(models, policy, Source::Letter(*id)).await?;
-                    applied.extend(observe::all(done));
+                // The same letters would be taken up again and again, and those behind them never.
+                let conflict = matches!(failed, Failed::Store(StoreError::Conflict(_)));
+                if !conflict || ids.len() == 1 {
+                    observe::repeated(&self.recover(failed).await?, ids.len());
                 }
-                applied
+                self.one_by_one(models, policy, &ids).await?
             }
         };
         let next = if ids.len() >= limit {

@@ -61,14 +61,19 @@ pub(super) async fn apply<W: Work>(
             }
         };
         let row = match event.signal {
-            Signal::Delete => None,
-            Signal::Save | Signal::Sync => match plan.row(event) {
-                Ok(row) => Some(row),
-                Err(fault) => {
-                    batch.fail(at, item, fault);
-                    continue;
-                }
-            },
+            Signal::Delete => plan.check_key(&event.key).map(|()| None),
+            Signal::Save | Signal::Sync => plan.row(event).map(Some),
+        };
+        let row = match row {
+            Ok(row) => row,
+            // Nothing is written yet.
+            Err(_) if !batch.context.plans.is_recent(&event.cqrs_id) => {
+                return Err(Failed::Outdated);
+            }
+            Err(fault) => {
+                batch.fail(at, item, fault);
+                continue;
+            }
         };
         let table = *table_of.entry(&event.cqrs_id).or_insert_with(|| {
             tables.push(Arc::clone(plan));

@@ -1,9 +1,7 @@
 //! The arguments.
 
-use std::{convert::Infallible, path::PathBuf};
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cqrs_core::SecretUrl;
+use cqrs_core::cli::Options;
 
 use crate::{LetterState, dead::Which};
 
@@ -12,57 +10,19 @@ use crate::{LetterState, dead::Which};
 #[command(
     version,
     after_help = "Every key of cqrs.toml can also be set in the environment (CQRS_REPLICA_QUEUE, \
-                  CQRS_BROKER_URL, …). CQRS_LOG filters the log, as in `info,cqrs_replica=debug`."
+                  CQRS_BROKER_URL, …). CQRS_LOG filters the log, as in \
+                  `info,lapin=off,cqrs_replica=debug` [default: info,lapin=off,sqlx=warn]; lapin \
+                  would log message bodies.",
+    mut_arg("database", |arg| arg.help("The replica's database, instead of replica.database"))
 )]
 pub struct Cli {
     #[command(flatten)]
     pub(super) options: Options,
-    #[command(subcommand)]
-    pub(super) command: Command,
-}
-
-/// What all commands take.
-#[derive(Debug, Args)]
-pub(super) struct Options {
-    /// The configuration file [default: cqrs.toml, if there is one].
-    #[arg(long, value_name = "FILE", env = "CQRS_CONFIG", global = true)]
-    pub(super) config: Option<PathBuf>,
-
-    /// The replica's database, instead of replica.database.
-    #[arg(long, value_name = "URL", value_parser = url, global = true)]
-    pub(super) database: Option<SecretUrl>,
-
-    /// The broker, instead of broker.url.
-    #[arg(long, value_name = "URL", value_parser = url, global = true)]
-    pub(super) broker: Option<SecretUrl>,
-
-    /// The exchange, instead of broker.exchange.
-    #[arg(long, value_name = "NAME", global = true)]
-    pub(super) exchange: Option<String>,
-
     /// The queue, instead of replica.queue.
     #[arg(long, value_name = "NAME", global = true)]
     pub(super) queue: Option<String>,
-
-    /// How log lines look, on stderr.
-    #[arg(
-        long,
-        value_enum,
-        env = "CQRS_LOG_FORMAT",
-        default_value_t,
-        global = true
-    )]
-    pub(super) log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
+    #[command(subcommand)]
+    pub(super) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,12 +147,6 @@ impl StateFilter {
     }
 }
 
-/// Not parsed here: the configuration says what is wrong with it, without showing it.
-#[expect(clippy::unnecessary_wraps, reason = "the signature that clap asks for")]
-fn url(text: &str) -> Result<SecretUrl, Infallible> {
-    Ok(SecretUrl::new(text))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -212,7 +166,7 @@ mod tests {
     fn options_may_stand_before_or_after_the_command() {
         for line in ["r --queue q status --json", "r status --queue q --json"] {
             let cli = parse(line).unwrap();
-            assert_eq!(cli.options.queue.as_deref(), Some("q"));
+            assert_eq!(cli.queue.as_deref(), Some("q"));
             assert!(matches!(cli.command, Command::Status { json: true }));
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn open<S: Database>(replica: &Replica) -> anyhow::Result<S> {
 
 /// Executes for the database that the configuration names.
 pub(super) async fn execute(cli: Cli) -> anyhow::Result<()> {
-    let config = settings::load(&cli.options, &cli.command)?;
+    let config = settings::load(&cli)?;
     let database = &config.require_replica()?.database;
     let scheme = database.scheme();
     // The only place that names all databases, each there if its feature is.

@@ -1,9 +1,9 @@
 //! `dead list|show|retry|discard`.
 
 use anyhow::bail;
-use cqrs_core::QueueName;
+use cqrs_core::{QueueName, cli::output};
 
-use super::{args::DeadCommand, output};
+use super::args::DeadCommand;
 use crate::{
     ReplicaStore,
     dead::{self, Listing, ShownWithBody, Which},

@@ -23,43 +23,24 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
-#[cfg_attr(
-    not(any(feature = "rabbitmq", feature = "embedded")),
-    expect(
-        dead_code,
-        clippy::unused_async,
-        reason = "what a worker needs, which needs a broker"
-    )
-)]
-mod broker;
 mod database;
 mod dead;
-#[cfg(feature = "embedded")]
-mod embedded;
-mod logging;
-mod output;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "rabbitmq")]
-mod rabbitmq;
-#[cfg_attr(
-    not(any(feature = "rabbitmq", feature = "embedded")),
-    expect(dead_code, reason = "what a worker needs, which needs a broker")
-)]
 mod run;
 mod settings;
-mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use cqrs_core::cli::output;
 
 pub use args::Cli;
 pub use database::Database;
 
-use self::args::{Command, Options};
+use self::args::Command;
 use crate::{Model, status};
 
 /// The stock program: the models of `cqrs.toml`, and any database this crate was built for.
@@ -74,23 +55,10 @@ pub fn main_with<S: Database>(models: impl FnOnce() -> anyhow::Result<Vec<Model<
     start(async |cli: Cli| Box::pin(cli.execute(models)).await)
 }
 
-/// Parses, sets logging and the runtime up, and tells the outcome.
 fn start(execute: impl AsyncFnOnce(Cli) -> anyhow::Result<()>) -> ExitCode {
     let cli = Cli::parse();
     let format = cli.options.log_format;
-    let outcome = logging::init(format).and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(execute(cli))
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            logging::failure(format, &error);
-            ExitCode::FAILURE
-        }
-    }
+    cqrs_core::cli::run(cli, format, "cqrs_replica", execute)
 }
 
 impl Cli {
@@ -105,11 +73,10 @@ impl Cli {
         self,
         models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>,
     ) -> anyhow::Result<()> {
-        let Self { options, command } = self;
-        let config = settings::load(&options, &command)?;
+        let config = settings::load(&self)?;
         let replica = config.require_replica()?;
         let store: S = database::open(replica)?;
-        match command {
+        match self.command {
             Command::Run(_) => run::run(store, &config, models()?).await,
             Command::Migrate => {
                 crate::migrate(&replica.database).await?;

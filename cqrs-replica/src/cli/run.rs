@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use cqrs_core::{SystemClock, config::Config, transport::Transport};
-
-use super::{
-    Database,
-    broker::{self, WithTransport},
-    settings,
-    signals::Signals,
+use cqrs_core::{
+    SystemClock,
+    cli::{
+        Signals,
+        broker::{self, WithTransport},
+    },
+    config::Config,
+    transport::Transport,
 };
+
+use super::{Database, settings};
 use crate::{Model, Models, Shutdown, Worker, WorkerConfig, new_worker_id};
 
 /// Applies events until a signal says stop.
@@ -33,7 +36,7 @@ pub(super) async fn run<S: Database>(
         config: settings::worker(replica),
         signals,
     };
-    broker::with(broker, work).await
+    broker::with(broker, "cqrs-replica", work).await
 }
 
 struct Work<S: Database> {

@@ -1,35 +1,18 @@
 //! From arguments, environment and file to what the library takes.
 
-use std::path::Path;
-
 use cqrs_core::{
-    SecretUrl,
-    config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel, Sources},
+    cli::settings::{self, Flag},
+    config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel},
 };
 
-use super::{Command, Database, Options};
+use super::{Cli, Command, Database};
 use crate::{Model, OnExpired, TableModel, WorkerConfig};
 
-/// Read where no other file is named.
-const USUAL_FILE: &str = "cqrs.toml";
-
 /// The whole configuration: flags over environment over file.
-pub(super) fn load(options: &Options, command: &Command) -> Result<Config, ConfigError> {
-    let sources = match &options.config {
-        Some(path) => Sources::read(path)?,
-        None if Path::new(USUAL_FILE).exists() => Sources::read(Path::new(USUAL_FILE))?,
-        None => Sources::default(),
-    };
-    let database = options.database.as_ref().map(SecretUrl::expose);
-    let broker = options.broker.as_ref().map(SecretUrl::expose);
-    let mut flags = vec![
-        ("replica.database", "--database", database),
-        ("broker.url", "--broker", broker),
-        ("broker.exchange", "--exchange", options.exchange.as_deref()),
-        ("replica.queue", "--queue", options.queue.as_deref()),
-    ];
+pub(super) fn load(cli: &Cli) -> Result<Config, ConfigError> {
+    let mut flags: Vec<Flag<'_>> = vec![("replica.queue", "--queue", cli.queue.as_deref())];
     let mut needed = vec![Needed::Replica];
-    if let Command::Run(run) = command {
+    if let Command::Run(run) = &cli.command {
         needed.push(Needed::Broker);
         flags.extend([
             ("replica.prefetch", "--prefetch", run.prefetch.as_deref()),
@@ -51,14 +34,7 @@ pub(super) fn load(options: &Options, command: &Command) -> Result<Config, Confi
             ),
         ]);
     }
-    let given = flags
-        .into_iter()
-        .filter_map(|(key, name, value)| Some((key, name, value?)));
-    let environment = std::env::vars_os();
-    let sources = given.fold(
-        sources.with_env(environment),
-        |sources, (key, name, value)| sources.with_flag(key, name, value),
-    );
+    let sources = settings::sources(&cli.options, "replica.database", flags)?;
     Config::load_for(&sources, &needed)
 }
 
@@ -101,7 +77,7 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
 
 #[cfg(test)]
 mod tests {
-    use cqrs_core::QueueName;
+    use cqrs_core::{QueueName, SecretUrl};
 
     use super::*;
 

@@ -102,19 +102,7 @@ impl TablePlan {
     /// Every column that must have a value must be in the data, whether the row exists or not: a
     /// save carries the whole state.
     pub(crate) fn row<'e>(&self, event: &'e Event) -> Result<Row<'e>, Fault> {
-        let parts = match &event.key {
-            InstanceKey::Composite(parts) => parts.len(),
-            _ => 1,
-        };
-        if parts != self.key.len() {
-            return Err(Fault::new(
-                Reason::Type,
-                format!(
-                    "the key has {parts} parts, that of the table {} columns",
-                    self.key.len()
-                ),
-            ));
-        }
+        self.check_key(&event.key)?;
         let mut values: Vec<(usize, &RawValue)> = match &self.members {
             Members::Mapped(mapping) => mapping
                 .iter()
@@ -132,6 +120,21 @@ impl TablePlan {
             key: &event.key,
             values,
         })
+    }
+
+    /// Whether the key has a part for each column: with too few or too many it would be that of other
+    /// rows.
+    pub(crate) fn check_key(&self, key: &InstanceKey) -> Result<(), Fault> {
+        let parts = match key {
+            InstanceKey::Composite(parts) => parts.len(),
+            _ => 1,
+        };
+        if parts == self.key.len() {
+            return Ok(());
+        }
+        let columns = self.key.len();
+        let error = format!("the key has {parts} parts, that of the table {columns} columns");
+        Err(Fault::new(Reason::Type, error))
     }
 
     fn check(&self, values: &[(usize, &RawValue)]) -> Result<(), Fault> {

@@ -1,5 +1,7 @@
 //! Messages that the database refuses cost only themselves, and say why.
 
+use std::time::Duration;
+
 use cqrs_core::StoreError;
 use cqrs_replica::{
     Applied, Letter, LetterState, Model, Models, ReplicaSession, SkipReason, TableModel,
@@ -146,6 +148,40 @@ pub(super) async fn a_renamed_column_is_noticed<F: Fixture>() {
         .await;
     assert_eq!(replica.one(&account(1, 1, "b")).await, APPLIED);
     assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
+}
+
+/// A replica whose `account` wanted one column more when its session last looked, and a message that
+/// has become a letter over it.
+async fn mended<F: Fixture>() -> Replica<F> {
+    let create = "create table account (id integer primary key, name text not null, qty integer,
+                  region text not null) {strict}";
+    let model = table("account", TableModel::new("account", "id"));
+    let mut replica = Replica::<F>::new(&[create], [model]).await;
+    let refused = replica.one(&account(1, 0, "a")).await;
+    assert_eq!(refused, retrying("missing_column"));
+    for sql in ["drop table account", ACCOUNT] {
+        replica.fixture.execute(sql).await;
+    }
+    replica
+}
+
+pub(super) async fn a_mended_table_is_noticed<F: Fixture>() {
+    let mut replica = mended::<F>().await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let answers = replica
+        .apply(&[account(2, 0, "b"), account(3, 0, "c")])
+        .await;
+    assert_eq!(answers, [APPLIED, APPLIED]);
+    assert_eq_rows(&replica.rows(NAMES).await, &["b", "c"]);
+}
+
+/// Whoever has mended the table need not wait with the retry.
+pub(super) async fn a_letter_is_judged_by_the_mended_table<F: Fixture>() {
+    let mut replica = mended::<F>().await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+    assert_eq_rows(&replica.rows(NAMES).await, &["a"]);
 }
 
 pub(super) async fn an_event_that_keeps_failing_becomes_a_dead_letter<F: Fixture>() {

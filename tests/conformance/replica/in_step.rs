@@ -49,6 +49,30 @@ pub(super) async fn a_batch_in_the_wrong_order_needs_no_letter<F: Fixture>() {
     );
 }
 
+/// Revisions of a Django master say little about order: a delete may carry one too low, and a second
+/// life begins at 0.
+pub(super) async fn a_second_life_in_one_batch_keeps_its_place<F: Fixture>() {
+    let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
+    let save = |revision, at| account(1, revision, "x").django().at(at);
+    replica.apply(&[save(0, 100), save(1, 101)]).await;
+    let batch = [
+        save(2, 102),
+        save(3, 103),
+        gone(1, 2).django().at(104),
+        save(0, 105),
+        save(1, 106),
+    ];
+    let answers = replica.apply(&batch).await;
+    assert!(
+        answers.iter().all(|answer| *answer == APPLIED),
+        "{answers:?}"
+    );
+    assert_eq_rows(
+        &replica.seen().await[2..],
+        &["1|SAVE|2", "1|SAVE|3", "1|DELETE|2", "1|SAVE|0", "1|SAVE|1"],
+    );
+}
+
 pub(super) async fn a_long_row_of_waits_is_taken_up<F: Fixture>() {
     let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
     let later: Vec<Message> = (1..200).map(|revision| account(1, revision, "x")).collect();

@@ -289,6 +289,22 @@ pub(super) async fn an_unknown_model_is_not_waited_for_for_ever<F: Fixture>() {
     assert!(error.contains("account"), "{error}");
 }
 
+/// A retry may fall into the hands of a worker that still does not know the model.
+pub(super) async fn a_retried_letter_of_an_unknown_model_waits_anew<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let known = std::mem::replace(&mut replica.models, Models::new([]).unwrap());
+    replica.one(&account(1, 0, "a")).await;
+    replica.make_due().await;
+    replica.due().await;
+    assert_eq!(replica.letters().await[0].state, LetterState::Dead);
+    let queue = replica.policy.queue.clone();
+    assert_eq!(replica.session.letter_retry(&queue, None).await.unwrap(), 1);
+    assert_eq!(replica.due().await.applied, [UNKNOWN]);
+    replica.models = known;
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+    assert_eq_rows(&replica.rows(NAMES).await, &["a"]);
+}
+
 pub(super) async fn an_in_step_handler_that_comes_late_gets_them_in_order<F: Fixture>() {
     let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
     let known = replica.models.clone();
@@ -336,7 +352,8 @@ pub(super) async fn an_expired_message_is_judged_by_the_model<F: Fixture>() {
 }
 
 pub(super) async fn an_expired_event_is_applied_when_someone_wants_it<F: Fixture>() {
-    let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
+    let script = Script::default();
+    let mut replica = Replica::<F>::recording(&script, |model| model).await;
     let expired = account(1, 0, "a").expires(PAST);
     assert_eq!(
         replica.one(&expired).await,
@@ -345,6 +362,14 @@ pub(super) async fn an_expired_event_is_applied_when_someone_wants_it<F: Fixture
     assert_eq_rows(&replica.seen().await, &[]);
     let queue = replica.policy.queue.clone();
     replica.session.letter_retry(&queue, None).await.unwrap();
+    // Also when the first attempt fails.
+    script.then([Step::Fail]);
+    let failed = Applied::Retrying {
+        attempts: 1,
+        reason: "handler",
+    };
+    assert_eq!(replica.due().await.applied, [failed]);
+    replica.make_due().await;
     assert_eq!(replica.due().await.applied, [APPLIED]);
 }
 

@@ -186,6 +186,39 @@ pub(super) async fn keys_may_be_text_uuids_or_composite<F: Fixture>() {
     }
 }
 
+/// With a part too few or too many it would be the key of other rows.
+pub(super) async fn a_delete_with_the_wrong_number_of_key_parts_takes_nothing<F: Fixture>() {
+    let mut replica = Replica::<F>::new(
+        &[
+            "create table label (code integer primary key) {strict}",
+            "create table line (document integer not null, no integer not null,
+             primary key (document, no)) {strict}",
+        ],
+        [
+            table("label", TableModel::new("label", "code")),
+            table(
+                "line",
+                TableModel::new("line", "").with_key(["document", "no"]),
+            ),
+        ],
+    )
+    .await;
+    for (cqrs_id, key, wrong) in [("label", "1", "[1,2]"), ("line", "[1,2]", "1")] {
+        assert_eq!(
+            replica.one(&Message::save(cqrs_id, key, 0, "")).await,
+            APPLIED
+        );
+        let answer = replica.one(&Message::delete(cqrs_id, wrong, 1)).await;
+        let refused = Applied::Retrying {
+            attempts: 1,
+            reason: "type",
+        };
+        assert_eq!(answer, refused, "{cqrs_id}");
+        let sql = format!("select cast(count(*) as text) from {cqrs_id}");
+        assert_eq_rows(&replica.rows(&sql).await, &["1"]);
+    }
+}
+
 pub(super) async fn keys_that_differ_only_in_case_are_two<F: Fixture>() {
     let mut replica = Replica::<F>::new(
         &["create table label (code text primary key, v integer) {strict}"],

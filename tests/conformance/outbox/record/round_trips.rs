@@ -1,11 +1,8 @@
 //! What a record costs on PostgreSQL.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use cqrs_outbox::{Change, record, record_all};
@@ -90,32 +87,4 @@ async fn a_record_is_one_round_trip_and_so_are_many() {
     let changes = (0..200).map(|id| Change::saved(&Account::new(id)));
     record_all(&mut tx, changes).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst) - before, 2);
-}
-
-/// Not a test of speed: prints what a call costs, `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "prints a measurement"]
-async fn measure() {
-    let db = PostgresFixture::new().await;
-    for size in [1_usize, 10, 100, 1000] {
-        let mut tx = db.begin().await;
-        let rounds = (5000 / size).max(20);
-        let mut spent = Duration::ZERO;
-        for round in 0..rounds {
-            let start = Instant::now();
-            let changes = (0..size).map(|n| {
-                Change::saved(&Account::new(
-                    i64::try_from((round * size + n) % 4000).unwrap(),
-                ))
-            });
-            record_all(&mut tx, changes).await.unwrap();
-            spent += start.elapsed();
-        }
-        tx.commit().await.unwrap();
-        eprintln!(
-            "{size} a call: {:?} a call, {:?} an event",
-            spent / u32::try_from(rounds).unwrap(),
-            spent / u32::try_from(rounds * size).unwrap()
-        );
-    }
 }

@@ -50,6 +50,36 @@ async fn a_lock_that_is_held_too_long_is_a_conflict() {
     assert!(replica.letters().await.is_empty());
 }
 
+/// A row that someone else holds: its letter stays due, and the others are taken up.
+#[tokio::test]
+async fn a_letter_that_cannot_have_its_lock_holds_back_no_other() {
+    let mut replica = Replica::<Database>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    for key in ["1", "2", "3"] {
+        let bad = Message::save("account", key, 1, "\"qty\":1");
+        assert!(matches!(replica.one(&bad).await, Applied::Retrying { .. }));
+    }
+    replica
+        .fixture
+        .execute("alter table account alter name drop not null")
+        .await;
+    let mut holder = PgConnection::connect(replica.fixture.database.url())
+        .await
+        .unwrap();
+    let mut open = holder.begin().await.unwrap();
+    sqlx::query("select from account for update")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let mut config = replica.fixture.config();
+    config.lock_timeout = Duration::from_millis(100);
+    replica.session = PostgresReplica::new(config).session().await.unwrap();
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [APPLIED, APPLIED]);
+    open.rollback().await.unwrap();
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+}
+
 #[tokio::test]
 async fn a_connection_that_is_cut_is_not_the_messages_fault() {
     let mut replica = Replica::<Database>::accounts().await;

@@ -7,21 +7,14 @@ use std::{
 };
 
 use cqrs_core::{
-    QueueName, SecretUrl,
-    transport::{
-        Subscriber, Subscription, Transport,
-        embedded::{Embedded, EmbeddedConfig},
-    },
+    QueueName,
+    transport::{Subscriber, Transport},
 };
 
 use super::File;
-use crate::fixture::{Fixture, messages, next, number, numbers, publish, subscription, take};
+use crate::fixture::{Fixture, messages, numbers, publish, subscription, take};
 
-const ROLE: &str = "CQRS_TEST_ROLE";
-const FILE: &str = "CQRS_TEST_FILE";
-const QUEUE: &str = "CQRS_TEST_QUEUE";
-
-/// This test executable again, as another process.
+/// `embedded-peer` as a process.
 struct Process {
     child: Child,
     /// Open to the end: a process that cannot report any more would end before it is killed.
@@ -30,16 +23,10 @@ struct Process {
 
 impl Process {
     fn start(role: &str, file: &File, queue: &QueueName) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "embedded::processes::other_process",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(ROLE, role)
-            .env(FILE, file.config().path)
-            .env(QUEUE, queue.as_str())
+        let mut child = Command::new(env!("CARGO_BIN_EXE_embedded-peer"))
+            .arg(role)
+            .arg(file.config().path)
+            .arg(queue.as_str())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -51,7 +38,7 @@ impl Process {
     fn reports(&mut self) -> impl Iterator<Item = usize> {
         self.lines
             .by_ref()
-            .filter_map(|line| line.ok()?.strip_prefix("report ")?.parse().ok())
+            .filter_map(|line| line.ok()?.parse().ok())
     }
 
     fn kill(&mut self) {
@@ -64,36 +51,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the tests of this file, as a process of its own"]
-#[expect(clippy::print_stdout, reason = "its parent reads it")]
-async fn other_process() {
-    let variable = cqrs_tests::services::variable;
-    let url = SecretUrl::new(format!("embedded://{}", variable(FILE)));
-    let transport = Embedded::new(EmbeddedConfig::from_url(&url).unwrap());
-    let queue = QueueName::new(&variable(QUEUE)).unwrap();
-    match variable(ROLE).as_str() {
-        "publisher" => {
-            let mut publisher = transport.publisher().await.unwrap();
-            for n in (0..).step_by(10) {
-                publish(&mut publisher, &messages(n..n + 10)).await;
-                println!("report {}", n + 10);
-            }
-        }
-        "consumer" => {
-            let billing = Subscription {
-                queue,
-                ..subscription(10)
-            };
-            let mut subscriber = transport.subscriber(&billing).await.unwrap();
-            loop {
-                println!("report {}", number(&next(&mut subscriber).await));
-            }
-        }
-        role => panic!("no such role: {role}"),
     }
 }
 

@@ -1,16 +1,16 @@
 //! RabbitMQ, from `[broker]`.
 
-use cqrs_core::{
+use crate::{
     config::Broker,
     transport::rabbitmq::{RabbitMq, RabbitMqConfig},
 };
 
 pub(super) const SCHEMES: &[&str] = &["amqp", "amqps"];
 
-pub(super) fn open(broker: &Broker) -> RabbitMq {
+pub(super) fn open(broker: &Broker, program: &str) -> RabbitMq {
     let mut config = RabbitMqConfig::new(broker.url.clone());
     config.exchange.clone_from(&broker.exchange);
-    "cqrs-replica".clone_into(&mut config.connection_name);
+    program.clone_into(&mut config.connection_name);
     config.connect_timeout = broker.connect_timeout;
     config.confirm_timeout = broker.confirm_timeout;
     config.heartbeat = broker.heartbeat;

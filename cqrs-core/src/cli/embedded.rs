@@ -1,6 +1,6 @@
 //! The embedded broker, from `[broker]`.
 
-use cqrs_core::{
+use crate::{
     config::Broker,
     transport::{
         TransportError,

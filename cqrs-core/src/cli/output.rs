@@ -8,7 +8,10 @@ use std::{
 use serde::Serialize;
 
 /// Writes a report as text or as JSON.
-pub(super) fn report<R: Display + Serialize>(report: &R, json: bool) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Stdout takes no more, though someone still reads it.
+pub fn report<R: Display + Serialize>(report: &R, json: bool) -> anyhow::Result<()> {
     if json {
         line(&serde_json::to_string_pretty(report)?)
     } else {
@@ -17,7 +20,10 @@ pub(super) fn report<R: Display + Serialize>(report: &R, json: bool) -> anyhow::
 }
 
 /// Writes a text and ends its line.
-pub(super) fn line(text: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// As for [`report`].
+pub fn line(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         // Whoever was reading has seen enough: `| head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -10,16 +10,18 @@ use crate::Shutdown;
 /// Listens from its creation on.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
+    /// Listens from now on.
+    ///
     /// # Errors
     /// The signals cannot be listened to.
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -37,13 +39,15 @@ impl Signals {
 /// Listens to ctrl-c.
 #[cfg(windows)]
 #[derive(Debug)]
-pub(super) struct Signals(tokio::signal::windows::CtrlC);
+pub struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
+    /// Listens from now on.
+    ///
     /// # Errors
     /// The signal cannot be listened to.
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self(tokio::signal::windows::ctrl_c()?))
     }
 
@@ -59,7 +63,7 @@ const ECHO: Duration = Duration::from_millis(250);
 
 impl Signals {
     /// Passes the first two signals on.
-    pub(super) async fn stop(&mut self, shutdown: &Shutdown) -> Infallible {
+    pub async fn stop(&mut self, shutdown: &Shutdown) -> Infallible {
         let signal = self.next().await;
         tracing::info!(signal, "draining; a second signal stops at once");
         shutdown.drain.cancel();
