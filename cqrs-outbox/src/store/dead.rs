@@ -37,7 +37,7 @@ pub struct DeadRow {
     pub died_at: DateTime<Utc>,
     /// How often it had failed.
     pub attempts: u32,
-    /// The class of the reason, see [`DeadReason::as_str`].
+    /// The class of the reason, see [`DeadReason::as_str`](crate::DeadReason::as_str).
     pub reason: String,
     /// The reason in words.
     pub error: Option<String>,
@@ -45,7 +45,7 @@ pub struct DeadRow {
     pub superseded: bool,
 }
 
-/// An answer of [`OutboxSession::dead_retry`].
+/// An answer of [`OutboxSession::dead_retry`](crate::OutboxSession::dead_retry).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
     /// Back in the outbox.

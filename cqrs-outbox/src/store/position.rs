@@ -2,7 +2,8 @@
 
 use super::OutboxRow;
 
-/// How many bytes of bodies one answer of [`OutboxSession::fetch`] holds, but for its last row.
+/// How many bytes of bodies one answer of [`OutboxSession::fetch`](crate::OutboxSession::fetch)
+/// holds, but for its last row.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const FETCH_BYTES: usize = 8 << 20;
 
@@ -41,7 +42,7 @@ impl Position {
     };
 }
 
-/// An answer of [`OutboxSession::fetch`].
+/// An answer of [`OutboxSession::fetch`](crate::OutboxSession::fetch).
 #[derive(Debug, Clone)]
 pub struct Fetched {
     /// The rows, those that became visible late first.

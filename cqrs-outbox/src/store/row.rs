@@ -18,7 +18,7 @@ pub struct Instance {
     pub instance_pk: String,
 }
 
-/// An answer of [`OutboxSession::due`].
+/// An answer of [`OutboxSession::due`](crate::OutboxSession::due).
 #[derive(Debug, Clone, Default)]
 pub struct Due {
     /// The rows.

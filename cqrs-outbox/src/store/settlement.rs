@@ -81,7 +81,7 @@ impl DeadReason {
     }
 }
 
-/// An answer of [`OutboxSession::settle`]: how many rows were there to be settled.
+/// An answer of [`OutboxSession::settle`](crate::OutboxSession::settle): how many rows were there to be settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Confirmed and deleted.
