@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use pipeline::Pipeline;
-use sqlx::{Connection, PgConnection};
 use tokio::time::interval;
 
 #[derive(Debug, Parser)]
@@ -88,7 +87,7 @@ async fn drain(events: u32) -> Result<()> {
         Some(("raw publish", raw)),
     );
 
-    let mut connection = PgConnection::connect(pipeline.replica.url()).await?;
+    let mut connection = pipeline::connect(&pipeline.replica).await?;
     let upserted = baseline::upsert(&mut connection, &rows, WORKER_BATCH).await?;
     show(
         "raw upsert: one connection, 200 rows each",
@@ -138,7 +137,7 @@ async fn latency(events: u32) -> Result<()> {
     // The first pays for connections and statements.
     pipeline.record(&rows[..1]).await?;
     pipeline.until_applied(1).await?;
-    let mut replica = PgConnection::connect(pipeline.replica.url()).await?;
+    let mut replica = pipeline::connect(&pipeline.replica).await?;
     let mut pace = interval(Duration::from_millis(20));
     let mut times = Vec::new();
     for row in &rows[1..] {

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use cqrs_core::{
     CqrsId, QueueName, SecretUrl, Shutdown, Signal, SystemClock,
-    database::postgres::PostgresConfig,
+    database::postgres::{self, PostgresConfig},
     transport::{
         Subscriber, Subscription, Transport,
         rabbitmq::{RabbitMq, RabbitMqConfig},
@@ -31,6 +31,12 @@ pub(crate) struct Pipeline {
     pub(crate) broker: String,
     transport: RabbitMq,
     queue: QueueName,
+}
+
+/// A connection as relay and worker open theirs, so that all measure the same thing.
+pub(crate) async fn connect(database: &Database) -> Result<PgConnection> {
+    let config = PostgresConfig::new(SecretUrl::new(database.url()), "bench");
+    Ok(postgres::connect(&config).await?)
 }
 
 /// A relay or a worker.
@@ -81,7 +87,7 @@ impl Pipeline {
 
     /// Records rows as saves, 100 to a transaction.
     pub(crate) async fn record(&self, rows: &[Value]) -> Result<Duration> {
-        let mut connection = PgConnection::connect(self.master.url()).await?;
+        let mut connection = connect(&self.master).await?;
         let started = Instant::now();
         for rows in rows.chunks(100) {
             let mut tx = connection.begin().await?;
