@@ -5,6 +5,10 @@
 //! it fails again and again (a batch may be too much for the statement timeout), and reports the
 //! messages as finished only then. It knows nothing of acknowledgements.
 //!
+//! A message that fails alone while the database answers otherwise is set aside as a letter, so that
+//! it holds back no other instance: its row may be locked for long, or its statement always take too
+//! long. A database that is lost sets nothing aside: the letter could not be stored there.
+//!
 //! Cancellation: a lane may be dropped at any time; what it held was not reported and comes again.
 
 use std::sync::Arc;
@@ -18,11 +22,16 @@ use tracing::Instrument;
 
 use crate::{
     Applied, Incoming, Models, ReplicaSession, ReplicaStore, WorkerConfig, WorkerError, letters,
-    supervisor::SupervisedSession, worker::metrics,
+    supervisor::{SupervisedSession, causes},
+    worker::metrics,
 };
 
 /// How many bytes of bodies one transaction takes, unless a single one is larger.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// After how many failures in a row, the last of a message alone, it is set aside. More than the
+/// conflicts that are repeated at once.
+const PATIENCE: u32 = 4;
 
 /// A message on its way to a lane.
 #[derive(Debug)]
@@ -82,6 +91,7 @@ pub(crate) struct Lane<S: ReplicaStore> {
     pub(crate) finished: mpsc::UnboundedSender<Vec<Ticket>>,
     /// Wakes the task that looks after letters.
     pub(crate) letters: Arc<Notify>,
+    pub(crate) pieces: Pieces,
 }
 
 impl<S: ReplicaStore> Lane<S> {
@@ -92,15 +102,12 @@ impl<S: ReplicaStore> Lane<S> {
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         let mut batch = Batch::default();
         while self.fill(&mut batch).await {
-            let count = batch.portion(self.session.failures());
+            let count = self.pieces.portion(batch.messages.len());
             let began = Instant::now();
             match self.apply(&batch.messages[..count]).await {
                 Ok(answers) if answers.len() == count => {
-                    self.session.succeeded();
                     metrics::batch(count, began.elapsed());
-                    self.report(&batch.messages[..count], &answers);
-                    // Nobody listens any more when the worker is about to end.
-                    let _ = self.finished.send(batch.take(count));
+                    self.finish(&mut batch, &answers);
                 }
                 Ok(answers) => {
                     return Err(WorkerError::Contract {
@@ -108,11 +115,55 @@ impl<S: ReplicaStore> Lane<S> {
                         answers: answers.len(),
                     });
                 }
-                Err(error) => self.session.failed(error).await,
+                Err(error) => {
+                    let why = causes(&error).join(": ");
+                    self.pieces.failed(count);
+                    self.session.failed(error).await;
+                    if self.is_stuck().await && count == 1 {
+                        self.set_aside(&mut batch, &why).await;
+                    }
+                }
             }
         }
         self.session.close().await;
         Ok(())
+    }
+
+    /// The first messages are done with.
+    fn finish(&mut self, batch: &mut Batch, answers: &[Applied]) {
+        self.session.succeeded();
+        self.pieces.succeeded();
+        self.report(&batch.messages[..answers.len()], answers);
+        // Nobody listens any more when the worker is about to end.
+        let _ = self.finished.send(batch.take(answers.len()));
+    }
+
+    /// Connects, and answers whether the database, though it can be reached, fails again and again.
+    async fn is_stuck(&mut self) -> bool {
+        let before = self.session.failures();
+        self.session.get().await;
+        if self.session.failures() > before {
+            // It was away, which explains the failures.
+            self.pieces.failures = 0;
+        }
+        self.pieces.failures >= PATIENCE
+    }
+
+    /// Keeps the first message as a letter.
+    async fn set_aside(&mut self, batch: &mut Batch, why: &str) {
+        let message = &batch.messages[0];
+        let session = self.session.get().await;
+        match session
+            .set_aside(&self.models, &self.config.apply, message, why)
+            .await
+        {
+            Ok(answer) => self.finish(batch, &[answer]),
+            Err(error) => {
+                // The database takes nothing else either.
+                self.pieces.failures = 0;
+                self.session.failed(error).await;
+            }
+        }
     }
 
     /// Adds what has come; without anything in hand it waits. `false`: no more will come.
@@ -171,6 +222,44 @@ impl<S: ReplicaStore> Lane<S> {
     }
 }
 
+/// In how large pieces a lane applies what it holds.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    limit: usize,
+    /// How many have failed in a row.
+    failures: u32,
+}
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Self {
+            limit: usize::MAX,
+            failures: 0,
+        }
+    }
+}
+
+impl Pieces {
+    /// How many of so many messages to apply at once.
+    fn portion(&self, held: usize) -> usize {
+        held.min(self.limit).max(1)
+    }
+
+    /// From the second failure in a row on, half as many each time.
+    fn failed(&mut self, portion: usize) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > 1 {
+            self.limit = (portion / 2).max(1);
+        }
+    }
+
+    /// Twice as many, but not all at once: what made the larger piece fail may still be to come.
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        self.limit = self.limit.saturating_mul(2);
+    }
+}
+
 /// What a lane holds, in the order in which it came.
 #[derive(Debug, Default)]
 struct Batch {
@@ -196,13 +285,6 @@ impl Batch {
         {
             self.add(job);
         }
-    }
-
-    /// How many messages to apply at once after this many failures in a row: all; from the second
-    /// failure on half as many each time.
-    fn portion(&self, failures: u32) -> usize {
-        let halvings = failures.saturating_sub(1).min(usize::BITS - 1);
-        (self.messages.len() >> halvings).max(1)
     }
 
     /// Removes the first messages and answers with their tickets.
@@ -283,10 +365,28 @@ mod tests {
 
     #[test]
     fn a_batch_that_fails_again_and_again_is_tried_in_smaller_pieces() {
+        let mut pieces = Pieces::default();
+        let portions: Vec<usize> = (0..10)
+            .map(|_| {
+                let portion = pieces.portion(200);
+                pieces.failed(portion);
+                portion
+            })
+            .collect();
+        assert_eq!(portions, [200, 200, 100, 50, 25, 12, 6, 3, 1, 1]);
+        let portions: Vec<usize> = (0..9)
+            .map(|_| {
+                pieces.succeeded();
+                pieces.portion(200)
+            })
+            .collect();
+        assert_eq!(portions, [2, 4, 8, 16, 32, 64, 128, 200, 200]);
+    }
+
+    #[test]
+    fn what_is_taken_off_a_batch_is_not_held_any_more() {
         let mut batch = Batch::default();
         (0..200).for_each(|key| batch.add(event(key, 0)));
-        let portions = [0, 1, 2, 3, 9, 1_000].map(|failures| batch.portion(failures));
-        assert_eq!(portions, [200, 200, 100, 50, 1, 1]);
         assert_eq!(batch.take(50).len(), 50);
         assert_eq!(batch.messages.len(), 150);
         assert_eq!(

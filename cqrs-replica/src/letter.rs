@@ -103,6 +103,8 @@ pub(crate) enum Then {
     After(Duration),
     /// Nothing.
     Dead,
+    /// Another attempt soon: it was not the message's fault, and does not count.
+    Aside,
 }
 
 impl Fault {
@@ -119,6 +121,15 @@ impl Fault {
             reason,
             error: error.into(),
             then: Then::Dead,
+        }
+    }
+
+    /// The database would not take it, for no fault of its own that is known.
+    pub(crate) fn aside(error: impl Into<String>) -> Self {
+        Self {
+            reason: Reason::Database,
+            error: error.into(),
+            then: Then::Aside,
         }
     }
 }

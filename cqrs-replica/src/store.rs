@@ -62,9 +62,24 @@ pub trait ReplicaSession: Send + 'static {
         batch: &[Incoming],
     ) -> impl Future<Output = Result<Vec<Applied>, StoreError>> + Send;
 
+    /// Keeps a message that the database, though it answers, fails to take again and again: its
+    /// statement takes too long, or another transaction holds its row. Judges it as [`Self::apply`]
+    /// does, but touches neither the model's table nor its handler: what would apply becomes a
+    /// letter that is retried soon, and no attempt is counted. The answer is durable.
+    ///
+    /// Cancellation: as with [`Self::apply`].
+    fn set_aside(
+        &mut self,
+        models: &Models<Self::Store>,
+        policy: &ApplyPolicy,
+        message: &Incoming,
+        why: &str,
+    ) -> impl Future<Output = Result<Applied, StoreError>> + Send;
+
     /// Takes up letters that are due (retries, ended waits, waits of models that are now known) and
     /// those whose predecessor has come, and applies them as [`Self::apply`] does; safe to call
-    /// from several workers at once.
+    /// from several workers at once. One that takes too long, or whose row another transaction
+    /// holds, is set aside as by [`Self::set_aside`].
     fn apply_due(
         &mut self,
         models: &Models<Self::Store>,

@@ -48,7 +48,7 @@ use self::{
 use crate::{
     Models, ReplicaSession, ReplicaStore, Shutdown, WorkerConfig, WorkerError,
     heartbeat::Heartbeat,
-    lane::{Lane, Lanes},
+    lane::{Lane, Lanes, Pieces},
     letters::Letters,
     supervisor::{Outages, Side, SupervisedSession},
 };
@@ -183,6 +183,7 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
                 jobs,
                 finished: finished.clone(),
                 letters: Arc::clone(&wake),
+                pieces: Pieces::default(),
             };
             tasks.spawn(Task::Lane(number), lane.run());
         }

@@ -95,7 +95,7 @@ fn escape(rest: &str, out: &mut String) -> usize {
     len
 }
 
-/// The UTF-16 unit of a `\uXXXX` escape at the start of `text`.
+/// The UTF-16 unit of a `\u` escape of four hex digits at the start of `text`.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     digits

@@ -67,6 +67,25 @@ impl<B: Backend> Session<B> {
         }
     }
 
+    /// Keeps one message to be tried again soon, without counting an attempt: the database answers,
+    /// and yet does not take it. The user's tables are not touched.
+    pub(super) async fn aside<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+        why: &str,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        let mode = Mode::Failed(Fault::aside(why));
+        match self.attempt(models, policy, source, mode).await? {
+            Ok(done) => Ok(done),
+            Err(failed) => match self.recover(failed).await {
+                Ok(fault) => Err(StoreError::Backend(fault.error.into())),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
     async fn attempt<'a>(
         &mut self,
         models: &Models<B::Store>,

@@ -102,9 +102,6 @@ impl<S: ReplicaStore> Batch<'_, S> {
     }
 
     fn admit(&mut self, item: &Item<'_>, event: &Event, model: &Model<S>, gap: u64) -> Ruling {
-        if let Some(fault) = self.forced.take() {
-            return Ruling::Fail(fault);
-        }
         // A letter's message is judged by the time it came. One about its expiry was retried by
         // someone who wants it applied; one that failed otherwise has been let past this before.
         let came = item.letter().map_or(self.now, |letter| letter.created_at);
@@ -118,7 +115,10 @@ impl<S: ReplicaStore> Batch<'_, S> {
                 "the message's time to live is over",
             ));
         }
-        Ruling::Apply { gap, expired }
+        match self.forced.take() {
+            Some(fault) => Ruling::Fail(fault),
+            None => Ruling::Apply { gap, expired },
+        }
     }
 
     /// Whether a message has waited for its turn as long as it may.

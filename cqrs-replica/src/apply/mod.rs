@@ -4,7 +4,8 @@
 //! [`crate::rules`], tables written set by set, handlers called each in a savepoint, then states
 //! and letters stored. When the transaction fails for the sake of a message, it is repeated message
 //! by message, and the one that fails alone becomes a letter in a transaction of its own. Retries
-//! and ended waits take the same way.
+//! and ended waits take the same way. What the database does not take, though it answers, is set
+//! aside likewise, without an attempt.
 
 mod alone;
 mod backend;

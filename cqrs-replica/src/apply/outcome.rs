@@ -12,6 +12,9 @@ use crate::{
     rules,
 };
 
+/// After how long a message is tried again that was set aside.
+const ASIDE: Duration = Duration::from_secs(5);
+
 impl<S: ReplicaStore> Batch<'_, S> {
     /// The item has taken effect.
     pub(super) fn applied(&mut self, at: usize, item: &Item<'_>, gap: u64, expired: bool) {
@@ -56,9 +59,10 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
-            .saturating_add(1);
+            .saturating_add(u32::from(!matches!(fault.then, Then::Aside)));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
+            (Then::Aside, _) => Some(ASIDE),
             (Then::Dead, _) | (_, None) => None,
             (Then::After(delay), Some(_)) | (Then::Backoff, Some(delay)) => Some(delay),
         };

@@ -16,14 +16,14 @@ use super::{
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
     ReplicaStatus, WorkerBeat,
+    letter::{in_words, storable},
 };
 
 /// The soonest that a letter is looked at again which another session may have in hand.
 const BUSY: Duration = Duration::from_millis(50);
 
-/// With how many letters of one look another transaction may be in the way: each has waited for the
-/// lock timeout.
-const CONFLICTS: u32 = 3;
+/// How many letters of one look may be set aside: each has waited for the lock timeout, or longer.
+const ASIDE: u32 = 3;
 
 /// One connection of a worker, with what it has learnt about tables.
 pub struct Session<B> {
@@ -64,8 +64,8 @@ impl<B: Backend> Session<B> {
         })
     }
 
-    /// Applies letters each on its own. One that another transaction is in the way of stays as it is
-    /// and holds back no other.
+    /// Applies letters each on its own. One that another transaction is in the way of, or that takes
+    /// too long, is set aside and holds back no other.
     async fn one_by_one(
         &mut self,
         models: &Models<B::Store>,
@@ -73,15 +73,41 @@ impl<B: Backend> Session<B> {
         ids: &[i64],
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::with_capacity(ids.len());
-        let mut conflicts = 0;
+        let mut aside = 0;
         for id in ids {
-            match self.alone(models, policy, Source::Letter(*id)).await {
+            let source = Source::Letter(*id);
+            let why = match self.alone(models, policy, source).await {
+                Ok(done) => {
+                    applied.extend(observe::all(done));
+                    continue;
+                }
+                Err(error) => self.outlived(error).await?,
+            };
+            match self.aside(models, policy, source, &why).await {
                 Ok(done) => applied.extend(observe::all(done)),
-                Err(StoreError::Conflict(_)) if conflicts < CONFLICTS => conflicts += 1,
+                // The instance is in other hands: it stays as it is.
+                Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
+            }
+            aside += 1;
+            if aside == ASIDE {
+                break;
             }
         }
         Ok(applied)
+    }
+
+    /// What went wrong, if the database answers nevertheless; otherwise it is lost.
+    async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
+        let why = match &error {
+            StoreError::Conflict(_) => return Ok(in_words(&error)),
+            StoreError::Unavailable(_) => in_words(&error),
+            _ => return Err(error),
+        };
+        // An error may hold what is not Sync; it must not live over the wait.
+        drop(error);
+        self.backend.reconnect().await?;
+        Ok(why)
     }
 }
 
@@ -129,6 +155,19 @@ impl<B: Backend> ReplicaSession for Session<B> {
         Ok(answers)
     }
 
+    async fn set_aside(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        message: &Incoming,
+        why: &str,
+    ) -> Result<Applied, StoreError> {
+        let source = Source::Delivered(message);
+        let done = self.aside(models, policy, source, &storable(why)).await?;
+        let answer = observe::all(done).pop();
+        answer.ok_or_else(|| StoreError::Backend("no answer for a message set aside".into()))
+    }
+
     async fn apply_due(
         &mut self,
         models: &Models<B::Store>,
@@ -171,9 +210,9 @@ impl<B: Backend> ReplicaSession for Session<B> {
             Ok(done) => observe::all(done),
             Err(failed) => {
                 // The same letters would be taken up again and again, and those behind them never.
-                let conflict = matches!(failed, Failed::Store(StoreError::Conflict(_)));
-                if !conflict || ids.len() == 1 {
-                    observe::repeated(&self.recover(failed).await?, ids.len());
+                match failed {
+                    Failed::Store(error) => drop(self.outlived(error).await?),
+                    failed => observe::repeated(&self.recover(failed).await?, ids.len()),
                 }
                 self.one_by_one(models, policy, &ids).await?
             }

@@ -114,6 +114,14 @@ impl<F: Fixture> Replica<F> {
         answers.remove(0)
     }
 
+    pub(super) async fn set_aside(&mut self, message: &Message) -> Applied {
+        let message = message.incoming();
+        self.session
+            .set_aside(&self.models, &self.policy, &message, "a test")
+            .await
+            .unwrap()
+    }
+
     pub(super) async fn due(&mut self) -> DueLetters {
         self.session
             .apply_due(&self.models, &self.policy, 100)
@@ -273,6 +281,7 @@ macro_rules! suite {
             in_step::a_wait_ends,
             in_step::without_a_wait_a_gap_is_passed_at_once,
             in_step::later_revisions_wait_behind_a_failed_one,
+            in_step::later_revisions_wait_behind_one_set_aside,
             in_step::a_dead_revision_lets_the_next_ones_go,
             in_step::a_sync_says_where_an_unknown_instance_stands,
             in_step::a_redelivered_wait_is_taken_up,
@@ -293,6 +302,7 @@ macro_rules! suite {
             letters::an_in_step_handler_that_comes_late_gets_them_in_order,
             letters::an_expired_message_is_judged_by_the_model,
             letters::an_expired_event_is_applied_when_someone_wants_it,
+            letters::a_message_set_aside_is_one_letter_without_an_attempt,
             letters::queues_do_not_mix,
             letters::due_letters_are_shared_out,
             bookkeeping::status_counts_what_there_is,

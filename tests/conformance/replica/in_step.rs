@@ -297,3 +297,23 @@ pub(super) async fn two_sessions_keep_the_order_under_shuffle<F: Fixture>() {
         assert_eq!(seen, expected, "seed {seed}");
     }
 }
+
+pub(super) async fn later_revisions_wait_behind_one_set_aside<F: Fixture>() {
+    let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
+    replica.one(&account(1, 0, "a")).await;
+    let aside = Applied::Retrying {
+        attempts: 0,
+        reason: "database",
+    };
+    assert_eq!(replica.set_aside(&account(1, 1, "b")).await, aside);
+    assert_eq!(replica.set_aside(&account(1, 2, "c")).await, WAITS);
+    assert_eq!(replica.one(&account(1, 3, "d")).await, WAITS);
+    assert_eq_rows(&replica.seen().await, &["1|SAVE|0"]);
+    replica.make_due().await;
+    let due = replica.due().await;
+    assert_eq!(due.applied, [APPLIED, APPLIED, APPLIED]);
+    assert_eq_rows(
+        &replica.seen().await,
+        &["1|SAVE|0", "1|SAVE|1", "1|SAVE|2", "1|SAVE|3"],
+    );
+}

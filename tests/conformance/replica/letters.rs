@@ -412,3 +412,27 @@ pub(super) async fn due_letters_are_shared_out<F: Fixture>() {
     assert_eq!(applied, LETTERS);
     assert_eq!(replica.seen().await.len(), LETTERS);
 }
+
+pub(super) async fn a_message_set_aside_is_one_letter_without_an_attempt<F: Fixture>() {
+    let aside = Applied::Retrying {
+        attempts: 0,
+        reason: "database",
+    };
+    let mut replica = Replica::<F>::accounts().await;
+    let message = account(1, 0, "a").id(7);
+    assert_eq!(replica.set_aside(&message).await, aside);
+    assert_eq!(replica.set_aside(&message).await, aside);
+    assert_eq!(replica.one(&message).await, aside);
+    let letter = replica.letters().await.remove(0);
+    assert_eq!((letter.state, letter.attempts), (LetterState::Retrying, 0));
+    assert_eq!(letter.error.as_deref(), Some("a test"));
+    assert!(replica.due().await.applied.is_empty(), "not due yet");
+    // A newer state takes its place; what says nothing new needs no letter.
+    assert_eq!(replica.one(&account(1, 1, "b")).await, APPLIED);
+    let stale = Applied::Skipped(SkipReason::Stale);
+    assert_eq!(replica.set_aside(&account(1, 0, "x").id(8)).await, stale);
+    assert_eq!(
+        replica.letter_states().await,
+        [(LetterState::Superseded, "database".to_owned())]
+    );
+}

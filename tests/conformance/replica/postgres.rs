@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::fixture::Fixture;
 
+mod blocked;
 mod plans;
 mod sessions;
 

@@ -28,6 +28,8 @@ pub(super) enum Step {
     Subscribed(usize),
     /// The revisions of a batch.
     Applied(Vec<i64>),
+    /// The revision of a message set aside.
+    SetAside(i64),
     Acked(usize, Ack),
     Closed(usize),
     Beat {
@@ -54,6 +56,8 @@ pub(super) struct Fake(Arc<Shared>);
 struct Shared {
     steps: watch::Sender<Vec<Step>>,
     turns: Mutex<VecDeque<Turn>>,
+    asides: Mutex<VecDeque<StoreError>>,
+    sessions: Mutex<VecDeque<Result<(), StoreError>>>,
     subscribers: Mutex<VecDeque<Result<Deliveries, TransportError>>>,
     models: Mutex<Option<StoreError>>,
 }
@@ -69,6 +73,8 @@ impl Fake {
         Self(Arc::new(Shared {
             steps: watch::Sender::new(Vec::new()),
             turns: Mutex::default(),
+            asides: Mutex::default(),
+            sessions: Mutex::default(),
             subscribers: Mutex::default(),
             models: Mutex::default(),
         }))
@@ -77,6 +83,16 @@ impl Fake {
     /// What the next calls of `apply` do; after them each succeeds.
     pub(super) fn turns(&self, turns: impl IntoIterator<Item = Turn>) {
         self.0.turns.lock().unwrap().extend(turns);
+    }
+
+    /// The next messages cannot be set aside.
+    pub(super) fn refuse_asides(&self, errors: impl IntoIterator<Item = StoreError>) {
+        self.0.asides.lock().unwrap().extend(errors);
+    }
+
+    /// Whether the next sessions can be opened; after them each can.
+    pub(super) fn sessions(&self, opened: impl IntoIterator<Item = Result<(), StoreError>>) {
+        self.0.sessions.lock().unwrap().extend(opened);
     }
 
     /// A further subscriber, and the way to deliver to it.
@@ -162,7 +178,8 @@ impl ReplicaStore for Fake {
     type Connection = ();
 
     async fn session(&self) -> Result<Self, StoreError> {
-        Ok(self.clone())
+        let opened = self.0.sessions.lock().unwrap().pop_front();
+        opened.unwrap_or(Ok(())).map(|()| self.clone())
     }
 }
 
@@ -195,6 +212,24 @@ impl ReplicaSession for Fake {
             |message: &Incoming| message.event.as_ref().map_or(-1, |event| event.revision.0);
         self.note(Step::Applied(batch.iter().map(revision).collect()));
         Ok(vec![answer; batch.len()])
+    }
+
+    async fn set_aside(
+        &mut self,
+        _: &Models<Self>,
+        _: &ApplyPolicy,
+        message: &Incoming,
+        _: &str,
+    ) -> Result<Applied, StoreError> {
+        if let Some(error) = self.0.asides.lock().unwrap().pop_front() {
+            return Err(error);
+        }
+        let event = message.event.as_ref();
+        self.note(Step::SetAside(event.map_or(-1, |event| event.revision.0)));
+        Ok(Applied::Retrying {
+            attempts: 0,
+            reason: "database",
+        })
     }
 
     async fn apply_due(

@@ -117,6 +117,7 @@ async fn a_lost_database_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
         || StoreError::Backend(reason()),
     ];
     fake.turns((0..40).map(|turn| Turn::Fail(kinds[turn % kinds.len()]())));
+    fake.refuse_asides((0..40).map(|turn| kinds[turn % kinds.len()]()));
     let broker = fake.subscriber();
     (1..=3).for_each(|revision| broker.send(Ok(delivery(revision))).unwrap());
     let running = Running::start(&fake);
@@ -142,6 +143,48 @@ async fn a_lost_database_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_fails_alone_again_and_again_is_set_aside() {
+    for error in [StoreError::Unavailable, StoreError::Conflict] {
+        let fake = Fake::new();
+        // All, all, half, and the first alone.
+        fake.turns((0..4).map(|_| Turn::Fail(error(reason()))));
+        let broker = fake.subscriber();
+        (1..=4).for_each(|revision| broker.send(Ok(delivery(revision))).unwrap());
+        let running = Running::start(&fake);
+        fake.does(Step::Applied(vec![4])).await;
+        running.drained().await;
+        let done: Vec<_> = fake
+            .steps()
+            .into_iter()
+            .filter(|step| matches!(step, Step::Applied(_) | Step::SetAside(_)))
+            .collect();
+        let expected = [
+            Step::SetAside(1),
+            Step::Applied(vec![2, 3]),
+            Step::Applied(vec![4]),
+        ];
+        assert_eq!(done, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_cannot_be_reached_sets_nothing_aside() {
+    let fake = Fake::new();
+    let broker = fake.subscriber();
+    let running = Running::start(&fake);
+    broker.send(Ok(delivery(1))).unwrap();
+    fake.does(Step::Acked(0, one(1))).await;
+    // After each failure there is no connection for a while.
+    let lost = || StoreError::Unavailable(reason());
+    fake.turns((0..20).map(|_| Turn::Fail(lost())));
+    fake.sessions((0..20).flat_map(|_| [Err(lost()), Ok(())]));
+    broker.send(Ok(delivery(2))).unwrap();
+    fake.does(Step::Applied(vec![2])).await;
+    running.drained().await;
+    assert_eq!(fake.count(&Step::SetAside(2)), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_conflict_is_repeated_at_once() {
     let fake = Fake::new();
     fake.turns((0..3).map(|_| Turn::Fail(StoreError::Conflict(reason()))));
@@ -155,6 +198,7 @@ async fn a_conflict_is_repeated_at_once() {
         began.elapsed()
     );
     running.drained().await;
+    assert_eq!(fake.count(&Step::Applied(vec![1])), 1);
 }
 
 #[tokio::test(start_paused = true)]
