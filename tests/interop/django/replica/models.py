@@ -1,0 +1,103 @@
+"""The same shop, as a copy. References are plain keys; `OrderCopy` shows how to have a foreign key."""
+
+from dj_cqrs.mixins import ReplicaMixin
+from django.db import models
+
+
+class CustomerCopy(ReplicaMixin):
+    CQRS_ID = 'customer'
+
+    id = models.BigIntegerField(primary_key=True)
+    name = models.TextField()
+    status = models.CharField(max_length=20)
+    balance = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    ratio = models.FloatField(null=True)
+    active = models.BooleanField()
+    born = models.DateField(null=True)
+    seen = models.DateTimeField(null=True)
+    extra = models.JSONField(null=True)
+    parent = models.BigIntegerField(null=True, db_column='parent_id')
+
+    class Meta:
+        db_table = 'customer'
+
+
+class DeviceCopy(ReplicaMixin):
+    CQRS_ID = 'device'
+
+    id = models.UUIDField(primary_key=True)
+    label = models.TextField()
+    serial = models.BigIntegerField()
+
+    class Meta:
+        db_table = 'device'
+
+
+class CountryCopy(ReplicaMixin):
+    CQRS_ID = 'country'
+
+    code = models.CharField(max_length=40, primary_key=True)
+    name = models.TextField()
+
+    class Meta:
+        db_table = 'country'
+
+
+class OrderCopy(ReplicaMixin):
+    # A raw key cannot be assigned to `customer`; it can to `customer_id`, which django-cqrs drops
+    # unless the model says that it knows what it does.
+    CQRS_ID = 'order'
+    CQRS_CUSTOM_SERIALIZATION = True
+    CQRS_MAPPING = {
+        'id': 'id',
+        'number': 'number',
+        'customer': 'customer_id',
+        'total': 'total',
+        'placed': 'placed',
+        'pickup': 'pickup',
+        'lines': 'lines',
+    }
+
+    id = models.BigIntegerField(primary_key=True)
+    number = models.TextField()
+    customer = models.ForeignKey(CustomerCopy, models.DO_NOTHING, null=True, db_constraint=False)
+    total = models.DecimalField(max_digits=20, decimal_places=4)
+    placed = models.DateTimeField()
+    pickup = models.TimeField(null=True)
+    lines = models.JSONField()
+
+    class Meta:
+        db_table = 'orders'
+
+
+class ArticleCopy(ReplicaMixin):
+    CQRS_ID = 'article'
+
+    id = models.BigIntegerField(primary_key=True)
+    title = models.TextField()
+    published = models.BooleanField()
+
+    class Meta:
+        db_table = 'article'
+
+
+class Sample(ReplicaMixin):
+    """A column of each type whose form on the wire is worth a look."""
+
+    CQRS_ID = 'sample'
+
+    id = models.BigIntegerField(primary_key=True)
+    payload = models.BinaryField(null=True)
+    period = models.DurationField(null=True)
+    clock = models.TimeField(null=True)
+    price = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+    owner = models.UUIDField(null=True)
+    ratio = models.FloatField(null=True)
+    big = models.BigIntegerField(null=True)
+    day = models.DateField(null=True)
+    moment = models.DateTimeField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    document = models.JSONField(null=True)
+
+    class Meta:
+        db_table = 'sample'

@@ -1,0 +1,9 @@
+//! The wire against the real thing: django-cqrs 3.1.0 in processes of its own, as master and as replica,
+//! with the real broker, real databases and the stock binaries in between, compared row by row.
+
+#![cfg(feature = "servers")]
+
+mod compare;
+mod django;
+mod from_django;
+mod shop;

@@ -1,0 +1,87 @@
+//! A shop with its replicas: databases, queues and processes of one test.
+
+use anyhow::{Context, Result};
+use cqrs_core::QueueName;
+use cqrs_tests::{
+    database::Database,
+    process::Process,
+    rabbitmq::{self, Admin},
+    stack::Stack,
+    wait::{Seen, until},
+};
+use lapin::{
+    Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable,
+};
+
+use crate::compare::PATIENCE;
+
+/// Its tables, without Django.
+pub(crate) const TABLES: &str = include_str!("shop.sql");
+/// The table models of our worker.
+const MODELS: &str = include_str!("shop.toml");
+
+/// Databases, exchange and queue that no other test has, and our worker's configuration for the shop's
+/// models. The tables are the caller's to make.
+pub(crate) async fn open() -> Result<Stack> {
+    let stack = Stack::servers().await?;
+    configure(&stack, MODELS)?;
+    Ok(stack)
+}
+
+/// Gives our worker other models.
+pub(crate) fn configure(stack: &Stack, models: &str) -> Result<()> {
+    let toml = std::fs::read_to_string(stack.config())?;
+    let (settings, _) = toml.split_once("[[replica.model]]").context("no models")?;
+    std::fs::write(stack.config(), format!("{settings}{models}"))?;
+    Ok(())
+}
+
+/// Makes the tables of our replica, and starts a worker that keeps them.
+pub(crate) async fn our_replica(stack: &Stack) -> Result<Process> {
+    make_tables(&stack.replica).await?;
+    stack.run("cqrs-replica", &["migrate"]).await?;
+    let worker = stack.start("cqrs-replica", "worker")?;
+    attended(&stack.queue).await?;
+    Ok(worker)
+}
+
+pub(crate) async fn make_tables(database: &Database) -> Result<()> {
+    for statement in TABLES.split_inclusive(';').filter(|part| part.contains("create")) {
+        database.execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// Waits until a queue has a consumer, and so its bindings.
+pub(crate) async fn attended(queue: &str) -> Result<()> {
+    let url = rabbitmq::url();
+    let connection = Connection::connect(url.expose(), ConnectionProperties::default()).await?;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    until(&format!("{queue} has a consumer"), PATIENCE, async || {
+        // A queue that is not there yet closes the channel.
+        let channel = connection.create_channel().await?;
+        let declared = channel
+            .queue_declare(queue.into(), passive, FieldTable::default())
+            .await;
+        Ok(match declared {
+            Ok(queue) if queue.consumer_count() > 0 => Seen::Yes,
+            other => Seen::NotYet(format!("{other:?}")),
+        })
+    })
+    .await
+}
+
+/// Takes all that is in a queue.
+pub(crate) async fn drain(queue: &str) -> Result<Vec<String>> {
+    let admin = Admin::connect(&rabbitmq::url()).await;
+    let queue = QueueName::new(queue)?;
+    let mut bodies = Vec::new();
+    while let Some(message) = admin.get(&queue).await {
+        bodies.push(String::from_utf8(message.delivery.data)?);
+    }
+    admin.close().await;
+    Ok(bodies)
+}
