@@ -49,13 +49,13 @@ pub(crate) const COUNTRY: Table = Table::same(
      order by code collate \"C\"",
 );
 
-pub(crate) const ARTICLE: Table = Table::same(
+const ARTICLE: Table = Table::same(
     "article",
     "select to_jsonb(r)::text from (select id, title, published from article) as r order by id",
 );
 
 /// Its lines are rows on the Django master and a document elsewhere.
-pub(crate) const ORDER: Table = Table {
+const ORDER: Table = Table {
     name: "orders",
     original: "select to_jsonb(r)::text from (
         select id, number, customer_id, total, placed, pickup, (
@@ -69,12 +69,11 @@ pub(crate) const ORDER: Table = Table {
      ) as r order by id",
 };
 
+/// The whole shop.
+pub(crate) const ALL: [Table; 5] = [CUSTOMER, DEVICE, COUNTRY, ORDER, ARTICLE];
+
 /// Waits until a Django master's tables and their copies have the same rows.
-pub(crate) async fn copied(
-    tables: &[Table],
-    master: &Database,
-    replica: &Database,
-) -> Result<()> {
+pub(crate) async fn copied(tables: &[Table], master: &Database, replica: &Database) -> Result<()> {
     for table in tables {
         equal(table.name, master, table.original, replica, table.copy).await?;
     }

@@ -118,9 +118,9 @@ impl Operator {
         let line = serde_json::to_string(operations)? + "\n";
         self.input.write_all(line.as_bytes()).await?;
         let answer = self.output.next_line().await?;
-        Ok(serde_json::from_str(
-            &answer.context("operate.py has ended; its standard error says why")?,
-        )?)
+        Ok(serde_json::from_str(&answer.context(
+            "operate.py has ended; its standard error says why",
+        )?)?)
     }
 
     /// Has operations done.

@@ -3,7 +3,11 @@
 
 #![cfg(feature = "servers")]
 
+mod changes;
 mod compare;
 mod django;
 mod from_django;
+mod our_master;
 mod shop;
+mod to_django;
+mod under_load;

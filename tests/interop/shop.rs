@@ -9,9 +9,7 @@ use cqrs_tests::{
     stack::Stack,
     wait::{Seen, until},
 };
-use lapin::{
-    Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable,
-};
+use lapin::{Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 
 use crate::compare::PATIENCE;
 
@@ -46,7 +44,10 @@ pub(crate) async fn our_replica(stack: &Stack) -> Result<Process> {
 }
 
 pub(crate) async fn make_tables(database: &Database) -> Result<()> {
-    for statement in TABLES.split_inclusive(';').filter(|part| part.contains("create")) {
+    for statement in TABLES
+        .split_inclusive(';')
+        .filter(|part| part.contains("create"))
+    {
         database.execute(statement).await?;
     }
     Ok(())

@@ -4,12 +4,13 @@ An operation is an array: its name, the model's cqrs_id, and its arguments. The 
 those that failed, which the caller may expect; the others are done all the same.
 """
 
-import io
 import json
 import os
 import sys
 
 os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'
+# The answers' own, which Django's commands must not write to.
+answers, sys.stdout = sys.stdout, sys.stderr
 
 import django  # noqa: E402
 
@@ -109,7 +110,7 @@ def sync(model, keys, queue=None):
 
 
 def sync_all(model, queue=None):
-    call_command('cqrs_sync', cqrs_id=model.CQRS_ID, filter='{}', queue=queue, stdout=io.StringIO())
+    call_command('cqrs_sync', cqrs_id=model.CQRS_ID, filter='{}', queue=queue)
 
 
 OPERATIONS = {
@@ -136,4 +137,4 @@ for line in sys.stdin:
             OPERATIONS[name](model_of(cqrs_id), *arguments)
         except Exception as error:
             errors.append(f'{name} {cqrs_id}: {type(error).__name__}: {error}')
-    print(json.dumps(errors), flush=True)
+    print(json.dumps(errors), file=answers, flush=True)

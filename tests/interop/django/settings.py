@@ -58,5 +58,6 @@ LOGGING = {
     'formatters': {'line': {'format': '%(levelname)s %(name)s %(message)s'}},
     'handlers': {'stderr': {'class': 'logging.StreamHandler', 'formatter': 'line'}},
     'root': {'handlers': ['stderr'], 'level': 'WARNING'},
-    'loggers': {'django-cqrs': {'level': 'INFO'}},
+    # A line for each message that a master sends would be most of what there is to read.
+    'loggers': {'django-cqrs': {'level': 'WARNING' if ROLE == 'master' else 'INFO'}},
 }

@@ -1,4 +1,4 @@
-"""The same shop, as a copy. References are plain keys; `OrderCopy` shows how to have a foreign key."""
+"""The same shop, as a copy. References are plain keys, except in `OrderCopy`, which has a foreign key."""
 
 from dj_cqrs.mixins import ReplicaMixin
 from django.db import models
@@ -44,19 +44,7 @@ class CountryCopy(ReplicaMixin):
 
 
 class OrderCopy(ReplicaMixin):
-    # A raw key cannot be assigned to `customer`; it can to `customer_id`, which django-cqrs drops
-    # unless the model says that it knows what it does.
     CQRS_ID = 'order'
-    CQRS_CUSTOM_SERIALIZATION = True
-    CQRS_MAPPING = {
-        'id': 'id',
-        'number': 'number',
-        'customer': 'customer_id',
-        'total': 'total',
-        'placed': 'placed',
-        'pickup': 'pickup',
-        'lines': 'lines',
-    }
 
     id = models.BigIntegerField(primary_key=True)
     number = models.TextField()
@@ -68,6 +56,19 @@ class OrderCopy(ReplicaMixin):
 
     class Meta:
         db_table = 'orders'
+
+    @classmethod
+    def cqrs_create(cls, sync, mapped_data, previous_data=None):
+        return super().cqrs_create(sync, by_column(mapped_data), previous_data)
+
+    def cqrs_update(self, sync, mapped_data, previous_data=None):
+        return super().cqrs_update(sync, by_column(mapped_data), previous_data)
+
+
+def by_column(data):
+    """A raw key can be assigned to `customer_id`, not to `customer`."""
+    data['customer_id'] = data.pop('customer')
+    return data
 
 
 class ArticleCopy(ReplicaMixin):
