@@ -22,6 +22,24 @@ impl Change {
     }
 }
 
+/// A row is created or changed.
+pub(crate) fn saved(cqrs_id: &'static str, key: impl Into<Value>, state: Value) -> Change {
+    Change {
+        cqrs_id,
+        key: key.into(),
+        state: Some(state),
+    }
+}
+
+/// A row is deleted.
+pub(crate) fn deleted(cqrs_id: &'static str, key: impl Into<Value>) -> Change {
+    Change {
+        cqrs_id,
+        key: key.into(),
+        state: None,
+    }
+}
+
 /// So many changes of few rows: those of `owner`, where there is one.
 pub(crate) fn draw(seed: u64, count: usize, owner: Option<u64>) -> Vec<Change> {
     let mut dice = fastrand::Rng::with_seed(seed);

@@ -49,13 +49,13 @@ pub(crate) const COUNTRY: Table = Table::same(
      order by code collate \"C\"",
 );
 
-const ARTICLE: Table = Table::same(
+pub(crate) const ARTICLE: Table = Table::same(
     "article",
     "select to_jsonb(r)::text from (select id, title, published from article) as r order by id",
 );
 
 /// Its lines are rows on the Django master and a document elsewhere.
-const ORDER: Table = Table {
+pub(crate) const ORDER: Table = Table {
     name: "orders",
     original: "select to_jsonb(r)::text from (
         select id, number, customer_id, total, placed, pickup, (

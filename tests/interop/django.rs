@@ -15,6 +15,7 @@ use tokio::{
 #[derive(Debug, Clone)]
 pub(crate) struct Django {
     directory: PathBuf,
+    queue: String,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -26,14 +27,24 @@ impl Django {
 
     /// A service that keeps a copy of it.
     pub(crate) fn replica(stack: &Stack, database: &Database, queue: &str) -> Self {
-        Self::new(stack, database)
+        let replica = Self {
+            queue: queue.to_owned(),
+            ..Self::new(stack, database)
+        };
+        replica
             .with("INTEROP_ROLE", "replica")
             .with("INTEROP_QUEUE", queue)
+    }
+
+    /// The queue of a replica.
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
     }
 
     fn new(stack: &Stack, database: &Database) -> Self {
         Self {
             directory: stack.directory.path().to_owned(),
+            queue: String::new(),
             environment: vec![
                 ("INTEROP_DATABASE", database.url().to_owned()),
                 ("INTEROP_BROKER", stack.broker.clone()),

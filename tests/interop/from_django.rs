@@ -137,7 +137,7 @@ async fn previous_data_meta_and_correlation_are_read() -> Result<()> {
 }
 
 fn parsed(json: &str) -> Value {
-    serde_json::from_str(json).unwrap()
+    serde_json::from_str(json).expect("strict JSON")
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod changes;
 mod compare;
 mod django;
 mod from_django;
+mod migration;
+mod mixed;
 mod our_master;
 mod shop;
 mod to_django;

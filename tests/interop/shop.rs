@@ -9,7 +9,10 @@ use cqrs_tests::{
     stack::Stack,
     wait::{Seen, until},
 };
-use lapin::{Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties, options::QueueDeclareOptions,
+    types::FieldTable,
+};
 
 use crate::compare::PATIENCE;
 
@@ -73,6 +76,19 @@ pub(crate) async fn attended(queue: &str) -> Result<()> {
         })
     })
     .await
+}
+
+/// Sends a body to the exchange, as somebody else would.
+pub(crate) async fn publish(stack: &Stack, routing_key: &str, body: &str) -> Result<()> {
+    let admin = Admin::connect(&rabbitmq::url()).await;
+    let properties = BasicProperties::default()
+        .with_content_type("text/plain".into())
+        .with_delivery_mode(2);
+    admin
+        .publish(&stack.exchange, routing_key, properties, body.as_bytes())
+        .await;
+    admin.close().await;
+    Ok(())
 }
 
 /// Takes all that is in a queue.

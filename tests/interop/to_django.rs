@@ -8,31 +8,11 @@ use cqrs_tests::{
 use serde_json::json;
 
 use crate::{
-    changes::Change,
+    changes::{Change, deleted, saved},
     compare::{ALL, PATIENCE, agree},
     django::{Consumer, Django},
     our_master, shop,
 };
-
-fn saved(
-    cqrs_id: &'static str,
-    key: impl Into<serde_json::Value>,
-    state: serde_json::Value,
-) -> Change {
-    Change {
-        cqrs_id,
-        key: key.into(),
-        state: Some(state),
-    }
-}
-
-fn deleted(cqrs_id: &'static str, key: impl Into<serde_json::Value>) -> Change {
-    Change {
-        cqrs_id,
-        key: key.into(),
-        state: None,
-    }
-}
 
 /// Values of every kind, updates, deletes, and keys that come back.
 fn every_kind() -> Vec<Change> {
@@ -130,7 +110,7 @@ async fn two_django_workers_and_one_sync() -> Result<()> {
     let events = recorded(&stack).await?;
     applied(&consumer, events).await?;
     let instances = "select cast(count(*) as text) from cqrs_revision";
-    our_master::sync_all(&stack.master).await?;
+    our_master::sync(&stack.master, &our_master::ALL).await?;
     applied(&consumer, events + stack.master.number(instances).await?).await?;
     agree(&ALL, &stack.master, &stack.replica).await?;
     consumer.terminate().await?;
