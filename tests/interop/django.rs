@@ -3,13 +3,21 @@
 use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
-use cqrs_tests::{database::Database, process::Process, services::variable, stack::Stack};
+use cqrs_tests::{
+    database::Database,
+    process::Process,
+    services::variable,
+    stack::Stack,
+    wait::{Seen, until},
+};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
+
+use crate::compare::PATIENCE;
 
 /// A Django service: the project in one role, on one database.
 #[derive(Debug, Clone)]
@@ -162,6 +170,16 @@ impl Consumer {
             .filter(|line| line.contains("ERROR") || line.contains("Traceback"))
             .map(ToOwned::to_owned)
             .collect()
+    }
+
+    /// Waits until it has acknowledged so many messages as applied.
+    pub(crate) async fn applied(&self, messages: i64) -> Result<()> {
+        let expected = usize::try_from(messages)?;
+        until("Django has applied all messages", PATIENCE, async || {
+            let applied = self.log().matches("CQRS is applied").count();
+            Ok(Seen::equal(&applied, &expected))
+        })
+        .await
     }
 
     /// Ends it as an operator does, after what it had in its hands.

@@ -6,10 +6,15 @@
 mod changes;
 mod compare;
 mod django;
+mod forms;
 mod from_django;
+mod kombu;
 mod migration;
 mod mixed;
 mod our_master;
 mod shop;
 mod to_django;
+mod traps_from_django;
+mod traps_in_bodies;
+mod traps_to_django;
 mod under_load;

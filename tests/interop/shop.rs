@@ -10,7 +10,7 @@ use cqrs_tests::{
     wait::{Seen, until},
 };
 use lapin::{
-    BasicProperties, Connection, ConnectionProperties, options::QueueDeclareOptions,
+    BasicProperties, Connection, ConnectionProperties, Queue, options::QueueDeclareOptions,
     types::FieldTable,
 };
 
@@ -58,24 +58,42 @@ pub(crate) async fn make_tables(database: &Database) -> Result<()> {
 
 /// Waits until a queue has a consumer, and so its bindings.
 pub(crate) async fn attended(queue: &str) -> Result<()> {
-    let url = rabbitmq::url();
-    let connection = Connection::connect(url.expose(), ConnectionProperties::default()).await?;
+    consumers(queue, 1).await
+}
+
+/// Waits until a queue has so many consumers.
+pub(crate) async fn consumers(queue: &str, count: u32) -> Result<()> {
+    until(
+        &format!("{queue} has its consumers"),
+        PATIENCE,
+        async || {
+            Ok(match look(queue).await {
+                Ok(queue) => Seen::equal(&queue.consumer_count(), &count),
+                Err(error) => Seen::NotYet(error.to_string()),
+            })
+        },
+    )
+    .await
+}
+
+/// How many messages wait in a queue to be delivered.
+pub(crate) async fn ready(queue: &str) -> Result<u32> {
+    Ok(look(queue).await?.message_count())
+}
+
+async fn look(name: &str) -> Result<Queue> {
+    let connection =
+        Connection::connect(rabbitmq::url().expose(), ConnectionProperties::default()).await?;
     let passive = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::default()
     };
-    until(&format!("{queue} has a consumer"), PATIENCE, async || {
-        // A queue that is not there yet closes the channel.
-        let channel = connection.create_channel().await?;
-        let declared = channel
-            .queue_declare(queue.into(), passive, FieldTable::default())
-            .await;
-        Ok(match declared {
-            Ok(queue) if queue.consumer_count() > 0 => Seen::Yes,
-            other => Seen::NotYet(format!("{other:?}")),
-        })
-    })
-    .await
+    let channel = connection.create_channel().await?;
+    let queue = channel
+        .queue_declare(name.into(), passive, FieldTable::default())
+        .await?;
+    connection.close(200, "OK".into()).await?;
+    Ok(queue)
 }
 
 /// Sends a body to the exchange, as somebody else would.

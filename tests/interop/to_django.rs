@@ -1,16 +1,13 @@
 //! A master of ours and a Django replica.
 
 use anyhow::{Result, ensure};
-use cqrs_tests::{
-    stack::Stack,
-    wait::{Seen, until},
-};
+use cqrs_tests::stack::Stack;
 use serde_json::json;
 
 use crate::{
     changes::{Change, deleted, saved},
-    compare::{ALL, PATIENCE, agree},
-    django::{Consumer, Django},
+    compare::{ALL, agree},
+    django::Django,
     our_master, shop,
 };
 
@@ -54,16 +51,6 @@ async fn recorded(stack: &Stack) -> Result<i64> {
     stack.master.number(RECORDED).await
 }
 
-/// Waits until Django has acknowledged so many messages.
-async fn applied(consumer: &Consumer, events: i64) -> Result<()> {
-    let expected = usize::try_from(events)?;
-    until("Django has applied all events", PATIENCE, async || {
-        let applied = consumer.log().matches("CQRS is applied").count();
-        Ok(Seen::equal(&applied, &expected))
-    })
-    .await
-}
-
 async fn nothing_is_left(stack: &Stack) -> Result<()> {
     for queue in [stack.queue.clone(), format!("dead_letter_{}", stack.queue)] {
         let left = shop::drain(&queue).await?;
@@ -86,7 +73,7 @@ async fn rows_of_every_kind_arrive_and_nothing_is_logged() -> Result<()> {
         our_master::write(pool, &[change], turn % 2 == 0).await?;
     }
     our_master::storm(&stack.master, 150).await?;
-    applied(&consumer, recorded(&stack).await?).await?;
+    consumer.applied(recorded(&stack).await?).await?;
     agree(&ALL, &stack.master, &stack.replica).await?;
     let errors = consumer.errors();
     ensure!(errors.is_empty(), "Django logged {errors:#?}");
@@ -108,10 +95,12 @@ async fn two_django_workers_and_one_sync() -> Result<()> {
 
     our_master::storm(&stack.master, 150).await?;
     let events = recorded(&stack).await?;
-    applied(&consumer, events).await?;
+    consumer.applied(events).await?;
     let instances = "select cast(count(*) as text) from cqrs_revision";
     our_master::sync(&stack.master, &our_master::ALL).await?;
-    applied(&consumer, events + stack.master.number(instances).await?).await?;
+    consumer
+        .applied(events + stack.master.number(instances).await?)
+        .await?;
     agree(&ALL, &stack.master, &stack.replica).await?;
     consumer.terminate().await?;
     relay.terminate().await?;

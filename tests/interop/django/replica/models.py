@@ -1,5 +1,7 @@
 """The same shop, as a copy. References are plain keys, except in `OrderCopy`, which has a foreign key."""
 
+from base64 import b64decode
+
 from dj_cqrs.mixins import ReplicaMixin
 from django.db import models
 
@@ -99,6 +101,14 @@ class Sample(ReplicaMixin):
     moment = models.DateTimeField(null=True)
     address = models.GenericIPAddressField(null=True)
     document = models.JSONField(null=True)
+    base64 = models.BinaryField(null=True)
 
     class Meta:
         db_table = 'sample'
+
+    @classmethod
+    def cqrs_create(cls, sync, mapped_data, previous_data=None):
+        # JSON has no bytes, and a BinaryField takes nothing else.
+        if 'base64' in mapped_data:
+            mapped_data['base64'] = b64decode(mapped_data['base64'])
+        return super().cqrs_create(sync, mapped_data, previous_data)
