@@ -58,21 +58,26 @@ pub(crate) async fn make_tables(database: &Database) -> Result<()> {
 
 /// Waits until a queue has a consumer, and so its bindings.
 pub(crate) async fn attended(queue: &str) -> Result<()> {
-    consumers(queue, 1).await
+    consumers(queue, "a consumer", |count| count >= 1).await
 }
 
-/// Waits until a queue has so many consumers.
-pub(crate) async fn consumers(queue: &str, count: u32) -> Result<()> {
-    until(
-        &format!("{queue} has its consumers"),
-        PATIENCE,
-        async || {
-            Ok(match look(queue).await {
-                Ok(queue) => Seen::equal(&queue.consumer_count(), &count),
-                Err(error) => Seen::NotYet(error.to_string()),
-            })
-        },
-    )
+/// Waits until two programs consume from a queue.
+pub(crate) async fn shared(queue: &str) -> Result<()> {
+    consumers(queue, "two consumers", |count| count == 2).await
+}
+
+/// Waits until nobody consumes from a queue any more.
+pub(crate) async fn deserted(queue: &str) -> Result<()> {
+    consumers(queue, "no consumer", |count| count == 0).await
+}
+
+async fn consumers(queue: &str, what: &str, enough: impl Fn(u32) -> bool) -> Result<()> {
+    until(&format!("{queue} has {what}"), PATIENCE, async || {
+        Ok(match look(queue).await {
+            Ok(found) if enough(found.consumer_count()) => Seen::Yes,
+            other => Seen::NotYet(format!("{other:?}")),
+        })
+    })
     .await
 }
 

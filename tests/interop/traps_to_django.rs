@@ -159,7 +159,7 @@ async fn an_expiry_ends_a_worker_without_time_zones() -> Result<()> {
         "can't compare offset-naive and offset-aware datetimes",
     )
     .await?;
-    shop::consumers(&stack.queue, 0).await?;
+    shop::deserted(&stack.queue).await?;
     relay.terminate().await
 }
 
@@ -183,14 +183,14 @@ async fn a_queue_may_be_declared_by_either_first() -> Result<()> {
         let django = Django::replica(&stack, &copies, &queue);
         let (consumer, worker) = if django_first {
             let consumer = django.consumer(&format!("django-{turn}"), 1)?;
-            shop::consumers(&queue, 1).await?;
+            shop::attended(&queue).await?;
             (consumer, ours()?)
         } else {
             let worker = ours()?;
-            shop::consumers(&queue, 1).await?;
+            shop::attended(&queue).await?;
             (django.consumer(&format!("django-{turn}"), 1)?, worker)
         };
-        shop::consumers(&queue, 2).await?;
+        shop::shared(&queue).await?;
         let log = consumer.log() + &worker.log();
         ensure!(!log.contains("PRECONDITION"), "{log}");
         consumer.terminate().await?;

@@ -14,18 +14,13 @@ use crate::{
 
 const TABLES: [Table; 3] = [CUSTOMER, COUNTRY, DEVICE];
 const PROCESSES: u64 = 4;
-const CHANGES: usize = 500;
 
 /// Lets each process do its changes. Answers how many it could not do.
-async fn storm(django: &Django, shared: bool) -> Result<usize> {
+async fn storm(django: &Django, changes: impl Fn(u64) -> Vec<Change>) -> Result<usize> {
     let mut processes = JoinSet::new();
     for process in 0..PROCESSES {
         let mut operator = django.operator()?;
-        let owner = (!shared).then_some(process);
-        let operations: Vec<Value> = draw(process, CHANGES, owner)
-            .iter()
-            .map(Change::operation)
-            .collect();
+        let operations: Vec<Value> = changes(process).iter().map(Change::operation).collect();
         processes.spawn(async move { operator.attempt(&operations).await });
     }
     let mut failed = 0;
@@ -55,7 +50,7 @@ async fn processes_on_rows_of_their_own() -> Result<()> {
     let django = Django::master(&stack, &stack.master);
     django.migrate().await?;
     let worker = shop::our_replica(&stack).await?;
-    let failed = storm(&django, false).await?;
+    let failed = storm(&django, |process| draw(process, 500, Some(process))).await?;
     ensure!(failed == 0, "Django could not do {failed} changes");
     ends_well(&stack, worker).await
 }
@@ -68,9 +63,18 @@ async fn processes_on_the_same_rows_and_one_sync() -> Result<()> {
     let django = Django::master(&stack, &stack.master);
     django.migrate().await?;
     let worker = shop::our_replica(&stack).await?;
+    let failed = storm(&django, |process| {
+        let mut changes = draw(process, 400, None);
+        // A delete that comes after the save that followed it is told from a real one by their times,
+        // within the tolerance not at all; and a sync does not bring a row back that is deleted here.
+        // A later save does.
+        let saves = changes.split_off(300).into_iter();
+        changes.extend(saves.filter(|change| change.state.is_some()));
+        changes
+    })
+    .await?;
     // Saving what another process has deleted meanwhile fails in Django itself.
-    let failed = storm(&django, true).await?;
-    ensure!(failed < CHANGES, "Django could not do {failed} changes");
+    ensure!(failed < 200, "Django could not do {failed} changes");
     sync_all(&mut django.operator()?).await?;
     ends_well(&stack, worker).await
 }
