@@ -87,6 +87,8 @@ fn forms() -> Vec<Form> {
         ),
         ("big", json!(u64::MAX), None),
         ("address", json!("2001:db8::1"), Some("2001:db8::1/128")),
+        // `OrderCopy` has one that takes it.
+        ("buyer", json!(1), None),
         (
             "document",
             json!({"a": [1, null, "☃"]}),
@@ -101,7 +103,7 @@ async fn a_django_replica_takes_these_forms_and_refuses_those() -> Result<()> {
     const COLUMNS: &str =
         "select id::text, coalesce(price::text, day::text, moment::text, clock::text,
         period::text, encode(payload, 'hex'), encode(base64, 'hex'), owner::text, ratio::text, big::text, address::text,
-        document::text) from sample";
+        document::text, buyer_id::text) from sample";
     let stack = shop::open().await?;
     let django =
         Django::replica(&stack, &stack.replica, &stack.queue).with("INTEROP_MAX_RETRIES", "0");

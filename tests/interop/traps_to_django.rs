@@ -7,9 +7,11 @@ use cqrs_core::Signal;
 use cqrs_outbox::{self as outbox, Change};
 use cqrs_tests::{
     process::Process,
+    rabbitmq::{self, Admin},
     stack::Stack,
     wait::{Seen, until},
 };
+use lapin::types::FieldTable;
 use serde_json::{Value, json};
 
 use crate::{
@@ -83,6 +85,52 @@ async fn expiries_are_read_with_time_zones() -> Result<()> {
     record(&stack, country("c")).await?;
     record(&stack, Change::json("country", "c", Signal::Delete, ())).await?;
     countries(&stack, &["a", "b"]).await?;
+    ensure!(consumer.errors().is_empty(), "{:#?}", consumer.errors());
+    relay.terminate().await?;
+    consumer.terminate().await
+}
+
+/// Direct syncs, and what travels beside the state.
+#[tokio::test]
+async fn previous_data_meta_and_direct_syncs_arrive() -> Result<()> {
+    const ARTICLES: &str = "select title, cast(previous as text), cast(meta as text) from article";
+    let (stack, relay, consumer) = pair("yes").await?;
+    let article = |signal, title| {
+        let data = json!({"id": 1, "title": title, "published": true});
+        Change::json("article", 1, signal, data).correlation_id(format!("for {title}"))
+    };
+    let article_is = async |title: &str, previous: Option<&str>, meta: &str| {
+        let text = |text: &str| Some(text.to_owned());
+        let expected = vec![vec![text(title), previous.and_then(text), text(meta)]];
+        until("the article is there", PATIENCE, async || {
+            Ok(Seen::equal(&stack.replica.rows(ARTICLES).await?, &expected))
+        })
+        .await
+    };
+    record(
+        &stack,
+        article(Signal::Save, "one").meta(json!({"by": "☃"})),
+    )
+    .await?;
+    article_is("one", None, "{\"by\": \"☃\"}").await?;
+    let before = json!({"id": 1, "title": "one", "published": true});
+    record(&stack, article(Signal::Save, "two").previous_json(before)).await?;
+    article_is("two", Some("{\"title\": \"one\"}"), "{}").await?;
+
+    let spy = rabbitmq::unique_queue("spy");
+    let admin = Admin::connect(&rabbitmq::url()).await;
+    admin.declare_queue(&spy, FieldTable::default()).await;
+    admin.bind(&spy, &stack.exchange, "article").await;
+    record(
+        &stack,
+        article(Signal::Sync, "three").to_queue(&stack.queue),
+    )
+    .await?;
+    article_is("three", None, "{}").await?;
+    ensure!(admin.get(&spy).await.is_none(), "it went to all");
+    admin.delete_queue(&spy).await;
+    let about = "correlation_id = for three";
+    ensure!(consumer.log().contains(about), "{}", consumer.log());
     ensure!(consumer.errors().is_empty(), "{:#?}", consumer.errors());
     relay.terminate().await?;
     consumer.terminate().await

@@ -74,14 +74,28 @@ def by_column(data):
 
 
 class ArticleCopy(ReplicaMixin):
+    """Keeps what came beside the state."""
+
     CQRS_ID = 'article'
+    CQRS_META = True
 
     id = models.BigIntegerField(primary_key=True)
     title = models.TextField()
     published = models.BooleanField()
+    previous = models.JSONField(null=True)
+    meta = models.JSONField(null=True)
 
     class Meta:
         db_table = 'article'
+
+    @classmethod
+    def cqrs_create(cls, sync, mapped_data, previous_data=None, meta=None):
+        mapped_data.update(previous=previous_data, meta=meta)
+        return super().cqrs_create(sync, mapped_data, previous_data)
+
+    def cqrs_update(self, sync, mapped_data, previous_data=None, meta=None):
+        mapped_data.update(previous=previous_data, meta=meta)
+        return super().cqrs_update(sync, mapped_data, previous_data)
 
 
 class Sample(ReplicaMixin):
@@ -102,6 +116,7 @@ class Sample(ReplicaMixin):
     address = models.GenericIPAddressField(null=True)
     document = models.JSONField(null=True)
     base64 = models.BinaryField(null=True)
+    buyer = models.ForeignKey(CustomerCopy, models.DO_NOTHING, null=True, db_constraint=False)
 
     class Meta:
         db_table = 'sample'
