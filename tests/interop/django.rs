@@ -11,7 +11,7 @@ use cqrs_tests::{
     wait::{Seen, until},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -67,7 +67,14 @@ impl Django {
         self
     }
 
-    /// Makes its tables.
+    /// Makes the tables of a master, and starts a process that changes rows as it is told.
+    pub(crate) async fn open(&self) -> Result<Operator> {
+        let mut operator = self.operator()?;
+        operator.operate(&[json!(["migrate", null])]).await?;
+        Ok(operator)
+    }
+
+    /// Makes the tables of a replica.
     pub(crate) async fn migrate(&self) -> Result<()> {
         let output = self
             .command("manage.py")
@@ -79,7 +86,7 @@ impl Django {
         Ok(())
     }
 
-    /// Starts a process that changes rows as it is told.
+    /// Starts one more of these processes.
     pub(crate) fn operator(&self) -> Result<Operator> {
         let mut child = self
             .command("operate.py")

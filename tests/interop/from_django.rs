@@ -19,9 +19,8 @@ use crate::{
 async fn rows_of_every_kind_arrive() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
-    let mut operator = django.operator()?;
 
     operator
         .operate(&[
@@ -77,7 +76,7 @@ async fn rows_of_every_kind_arrive() -> Result<()> {
 async fn previous_data_meta_and_correlation_are_read() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let queue = rabbitmq::unique_queue("spy");
     let admin = Admin::connect(&rabbitmq::url()).await;
     admin
@@ -86,8 +85,7 @@ async fn previous_data_meta_and_correlation_are_read() -> Result<()> {
     admin.declare_queue(&queue, FieldTable::default()).await;
     admin.bind(&queue, &stack.exchange, "customer").await;
 
-    django
-        .operator()?
+    operator
         .operate(&[
             json!(["create", "customer", {"id": 1, "name": "one", "balance": "1.10"}]),
             json!(["update", "customer", 1, {"status": "open", "balance": "2.20", "active": false}]),
@@ -145,8 +143,7 @@ async fn syncs_go_to_all_or_to_one_queue() -> Result<()> {
     const COUNTRIES: &str = "select code, name from country order by code";
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
-    let mut operator = django.operator()?;
+    let mut operator = django.open().await?;
     // Nobody is bound yet: lost, as django-cqrs loses it.
     operator
         .operate(&[
@@ -182,10 +179,9 @@ async fn what_django_filters_out_stays_as_it_was() -> Result<()> {
     const TITLES: &str = "select cast(id as text), title from article order by id";
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
-    django
-        .operator()?
+    operator
         .operate(&[
             json!(["create", "article", {"id": 1, "title": "hidden"}]),
             json!(["create", "article", {"id": 2, "title": "draft"}]),

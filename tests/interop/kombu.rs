@@ -16,10 +16,9 @@ const TRANSPORT: &str = "dj_cqrs.transport.KombuTransport";
 async fn a_django_master_with_kombu_and_our_worker() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master).with("INTEROP_TRANSPORT", TRANSPORT);
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
-    django
-        .operator()?
+    operator
         .operate(&[
             json!(["create", "customer", {"id": 1, "name": "Zoë ☃ 😀", "ratio": "NaN"}]),
             json!(["update", "customer", 1, {"status": "open"}]),

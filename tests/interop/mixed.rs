@@ -29,14 +29,14 @@ async fn a_mixed_fleet_agrees() -> Result<()> {
     let (originals, copies) = (Database::postgres().await?, Database::postgres().await?);
     let django = Django::master(&stack, &originals);
     let replica = Django::replica(&stack, &copies, &unique("django"));
-    let (made, copied_to) = tokio::join!(django.migrate(), replica.migrate());
-    made.and(copied_to)?;
+    let (operator, made) = tokio::join!(django.open(), replica.migrate());
+    let mut operator = operator?;
+    made?;
     let consumer = replica.consumer("django", 1)?;
     let worker = shop::our_replica(&stack).await?;
     shop::attended(replica.queue()).await?;
     let relay = our_master::open(&stack).await?;
 
-    let mut operator = django.operator()?;
     let ours = our_master::pool(&stack.master);
     for turn in 0..20 {
         operator
@@ -90,13 +90,13 @@ async fn a_master_moves_and_moves_back() -> Result<()> {
     let copies = Database::postgres().await?;
     let django = Django::master(&stack, &stack.master);
     let replica = Django::replica(&stack, &copies, &unique("django"));
-    let (made, copied_to) = tokio::join!(django.migrate(), replica.migrate());
-    made.and(copied_to)?;
+    let (operator, made) = tokio::join!(django.open(), replica.migrate());
+    let mut operator = operator?;
+    made?;
     let consumer = replica.consumer("django", 1)?;
     let worker = shop::our_replica(&stack).await?;
     shop::attended(replica.queue()).await?;
 
-    let mut operator = django.operator()?;
     operator
         .operate(&[
             json!(["bulk_create", "customer", [{"id": 1, "name": "a"}, {"id": 2, "name": "b"},
@@ -180,12 +180,12 @@ async fn a_replica_moves_in_place_and_moves_back() -> Result<()> {
     )?;
     let django = Django::master(&stack, &stack.master);
     let replica = Django::replica(&stack, &stack.replica, &stack.queue);
-    let (made, copied_to) = tokio::join!(django.migrate(), replica.migrate());
-    made.and(copied_to)?;
+    let (operator, made) = tokio::join!(django.open(), replica.migrate());
+    let mut operator = operator?;
+    made?;
     let consumer = replica.consumer("django", 1)?;
     shop::attended(&stack.queue).await?;
     // A reference would have another column than field; see `columns` for that.
-    let mut operator = django.operator()?;
     operator
         .operate(&[
             json!(["bulk_create", "customer", [{"id": 1, "name": "a"}, {"id": 2, "name": "b"},

@@ -72,7 +72,7 @@ async fn rows_of_every_kind_arrive_and_nothing_is_logged() -> Result<()> {
     for (turn, change) in every_kind().into_iter().enumerate() {
         our_master::write(pool, &[change], turn % 2 == 0).await?;
     }
-    our_master::storm(&stack.master, 150).await?;
+    our_master::storm(&stack.master, 100).await?;
     consumer.applied(recorded(&stack).await?).await?;
     agree(&ALL, &stack.master, &stack.replica).await?;
     let errors = consumer.errors();
@@ -93,7 +93,7 @@ async fn two_django_workers_and_one_sync() -> Result<()> {
     let relay = our_master::open(&stack).await?;
     shop::attended(&stack.queue).await?;
 
-    our_master::storm(&stack.master, 150).await?;
+    our_master::storm(&stack.master, 100).await?;
     let events = recorded(&stack).await?;
     consumer.applied(events).await?;
     let instances = "select cast(count(*) as text) from cqrs_revision";

@@ -18,9 +18,8 @@ use crate::{
 async fn pair() -> Result<(Stack, Operator, Process)> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    let operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
-    let operator = django.operator()?;
     Ok((stack, operator, worker))
 }
 
@@ -124,10 +123,9 @@ async fn a_delete_by_uuid_never_leaves_django() -> Result<()> {
 async fn times_without_an_offset_are_read() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master).with("INTEROP_USE_TZ", "no");
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
-    django
-        .operator()?
+    operator
         .operate(&[
             json!(["create", "customer", {"id": 1, "name": "one", "seen": "2026-01-02T03:04:05.678901"}]),
             json!(["update", "customer", 1, {"name": "two"}]),

@@ -48,7 +48,7 @@ async fn ends_well(stack: &Stack, worker: Process) -> Result<()> {
 async fn processes_on_rows_of_their_own() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    drop(django.open().await?);
     let worker = shop::our_replica(&stack).await?;
     let failed = storm(&django, |process| draw(process, 500, Some(process))).await?;
     ensure!(failed == 0, "Django could not do {failed} changes");
@@ -61,7 +61,7 @@ async fn processes_on_rows_of_their_own() -> Result<()> {
 async fn processes_on_the_same_rows_and_one_sync() -> Result<()> {
     let stack = shop::open().await?;
     let django = Django::master(&stack, &stack.master);
-    django.migrate().await?;
+    let mut operator = django.open().await?;
     let worker = shop::our_replica(&stack).await?;
     let failed = storm(&django, |process| {
         let mut changes = draw(process, 400, None);
@@ -75,7 +75,7 @@ async fn processes_on_the_same_rows_and_one_sync() -> Result<()> {
     .await?;
     // Saving what another process has deleted meanwhile fails in Django itself.
     ensure!(failed < 200, "Django could not do {failed} changes");
-    sync_all(&mut django.operator()?).await?;
+    sync_all(&mut operator).await?;
     ends_well(&stack, worker).await
 }
 

@@ -104,6 +104,11 @@ def bulk_update(model, keys, values):
     model.cqrs.bulk_update(model.objects.filter(pk__in=keys), **typed(model, values))
 
 
+def migrate(model):
+    """Makes the tables of all models, in this process: another one would take a second to start."""
+    call_command('migrate', run_syncdb=True, verbosity=0)
+
+
 def sync(model, keys, queue=None):
     for instance in model.objects.filter(pk__in=keys):
         instance.cqrs_sync(queue=queue)
@@ -122,6 +127,7 @@ OPERATIONS = {
         delete,
         remove,
         delete_stale,
+        migrate,
         create_and_delete,
         bulk_create,
         bulk_update,
