@@ -25,7 +25,7 @@ async fn rows_of_every_kind_arrive() -> Result<()> {
     operator
         .operate(&[
             json!(["create", "customer", {
-                "id": 1, "name": "Zoë ☃ \"q\" \\ n/a 😀 \u{7}", "balance": "1234567890.10",
+                "name": "Zoë ☃ \"q\" \\ n/a 😀 \u{7}", "balance": "1234567890.10",
                 "ratio": 0.1, "born": "2020-02-29", "seen": "2026-01-02T03:04:05.678901Z",
                 "extra": {"k": [1, null, true, {"😀": "\\u0041"}], "n": 1.5}
             }]),
