@@ -8,6 +8,7 @@ use cqrs_tests::{
     wait::{Seen, until},
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     changes::{deleted, saved},
@@ -38,7 +39,7 @@ async fn a_mixed_fleet_agrees() -> Result<()> {
     let relay = our_master::open(&stack).await?;
 
     let ours = our_master::pool(&stack.master);
-    for turn in 0..20 {
+    for turn in 0..20_i64 {
         operator
             .operate(&[
                 json!(["put", "customer", turn % 7, {"name": format!("{turn}")}]),
@@ -55,6 +56,11 @@ async fn a_mixed_fleet_agrees() -> Result<()> {
                 json!({"title": turn.to_string(), "published": true}),
             ),
             saved("country", turn.to_string(), json!({"name": "country"})),
+            saved(
+                "device",
+                Uuid::from_u128(turn.unsigned_abs().into()).to_string(),
+                json!({"label": "one", "serial": turn}),
+            ),
             deleted("article", turn - 3),
         ];
         our_master::write(ours, &changes, true).await?;
