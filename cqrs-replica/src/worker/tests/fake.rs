@@ -254,6 +254,20 @@ impl ReplicaSession for Fake {
         Ok(())
     }
 
+    fn has_woken(&mut self) -> bool {
+        false
+    }
+
+    async fn prune_letters(
+        &mut self,
+        _: &QueueName,
+        _: LetterState,
+        _: Duration,
+        _: usize,
+    ) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn prune_tombstones(
         &mut self,
         _: &QueueName,
