@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use cqrs_replica::{
-    Applied, Letter, LetterState, Model, ReplicaSession, ReplicaStore, TableModel, WaitReason,
+    Applied, Letter, LetterState, Model, ReplicaSession, ReplicaStore, SkipReason, TableModel, WaitReason,
 };
 
 use super::{
@@ -226,7 +226,7 @@ pub(super) async fn a_parent_that_never_comes_ends_the_wait<F: Fixture>() {
         (LetterState::Dead, None, None)
     );
     let error = letter.error.unwrap();
-    for part in ["column \"account\"", "account\" by (\"id\")", ": 712"] {
+    for part in ["column \"account\"", "by (\"id\")", ": 712"] {
         assert!(error.contains(part), "{error}");
     }
     // Whoever retries it lets it wait once more.
@@ -305,14 +305,14 @@ pub(super) async fn a_later_state_supersedes_the_waiting_one<F: Fixture>() {
     let mut replica = replica::<F>().await;
     replica.one(&account(2, 0, "b")).await;
     let answers = replica.apply(&[note(9, 0, 1), note(9, 1, 2)]).await;
-    assert_eq!(answers, [WAITS, APPLIED]);
+    assert_eq!(
+        answers,
+        [Applied::Skipped(SkipReason::Overtaken), APPLIED]
+    );
     assert_eq!(replica.one(&note(8, 0, 1)).await, WAITS);
     assert_eq!(replica.one(&note(8, 1, 2)).await, APPLIED);
     let superseded = (LetterState::Superseded, "reference".to_owned());
-    assert_eq!(
-        replica.letter_states().await,
-        [superseded.clone(), superseded]
-    );
+    assert_eq!(replica.letter_states().await, [superseded]);
     replica.one(&account(1, 0, "a")).await;
     assert_eq!(replica.drain().await, 0);
     assert_eq_rows(&replica.rows(NOTES).await, &["8|2", "9|2"]);

@@ -7,9 +7,11 @@ set next_attempt_at = clock_timestamp(), updated_at = clock_timestamp()
 where id = any(array(
     select l.id
     from unnest($2::text[]) as i(instance)
-    join cqrs_dead_letter l
-      on l.queue = $1 and l.waits_for = i.instance and l.waits_for is not null
-     and l.next_attempt_at is not null and l.next_attempt_at > clock_timestamp()
-    where l.state = 'waiting'
-    limit $3
-    for update of l skip locked))
+    cross join lateral (
+        select id from cqrs_dead_letter
+        where queue = $1 and waits_for = i.instance and waits_for is not null
+          and next_attempt_at is not null and next_attempt_at > statement_timestamp()
+        limit $3
+        for update skip locked
+    ) l
+    limit $3))

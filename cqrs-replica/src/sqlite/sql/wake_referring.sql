@@ -9,5 +9,4 @@ where id in (
     cross join cqrs_dead_letter l
         on l.queue = ?1 and l.waits_for = i.value and l.next_attempt_at is not null
        and l.next_attempt_at > cast(unixepoch('now', 'subsec') * 1000000 as integer)
-    where l.state = 'waiting'
     limit ?3)

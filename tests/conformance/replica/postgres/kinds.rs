@@ -47,7 +47,7 @@ async fn a_check_names_its_columns() {
     let columns = "v text, n integer, constraint small check (n < 10 and v <> '')";
     let error = error(columns, r#""v":"secret","n":77"#, "constraint").await;
     assert!(
-        error.contains("\"small\"") && error.contains("(\"v\", \"n\")"),
+        error.contains("\"small\"") && error.contains("on (\"n\", \"v\")"),
         "{error}"
     );
     assert!(
