@@ -17,6 +17,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             sql: include_str!("../migrations/postgres/replica/0001_replica.sql"),
         },
         Migration {
+            number: 2,
+            name: "forced",
+            sql: include_str!("../migrations/postgres/replica/0002_forced.sql"),
+        },
+        Migration {
             number: 3,
             name: "references",
             sql: include_str!("../migrations/postgres/replica/0003_references.sql"),
@@ -34,6 +39,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 1,
             name: "replica",
             sql: include_str!("../migrations/sqlite/replica/0001_replica.sql"),
+        },
+        Migration {
+            number: 2,
+            name: "forced",
+            sql: include_str!("../migrations/sqlite/replica/0002_forced.sql"),
         },
         Migration {
             number: 3,

@@ -16,7 +16,7 @@ use super::{
     item::{Done, Item},
     letters::Letters,
     plans::PlanSet,
-    references::{Forced, WOKEN},
+    references::{Refused, WOKEN},
     tables,
 };
 use crate::{
@@ -40,12 +40,12 @@ pub(super) async fn run<'a, W: Work>(
     mut items: Vec<Item<'a>>,
     mode: Mode,
 ) -> Result<Vec<Done<'a>>, Failed> {
-    let (alone, forced) = match mode {
-        Mode::Together(forced) => (false, forced),
-        Mode::Alone => (true, Forced::new()),
-        Mode::Failed(fault) => (true, Forced::from([(0, fault)])),
+    let (alone, refused) = match mode {
+        Mode::Together(refused) => (false, refused),
+        Mode::Alone => (true, Refused::new()),
+        Mode::Failed(fault) => (true, Refused::from([(0, fault)])),
     };
-    let mut batch = Batch::load(&mut work, context, &items, forced).await?;
+    let mut batch = Batch::load(&mut work, context, &items, refused).await?;
     batch.alone = alone;
     for (at, item) in items.iter().enumerate() {
         batch.without_model(at, item);
@@ -61,7 +61,7 @@ pub(super) async fn run<'a, W: Work>(
 #[derive(Debug)]
 pub(super) enum Mode {
     /// As a whole, but for what has failed already; letters whose turn comes are taken up too.
-    Together(Forced),
+    Together(Refused),
     /// One item and nothing else, so that a failure of the transaction is its own.
     Alone,
     /// One item that would apply, but has failed already for this reason.
@@ -78,7 +78,7 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     /// Letters that are done with, by message.
     pub(super) closed: HashMap<Uuid, OtherLetter>,
     /// What items that would apply fail for.
-    pub(super) forced: Forced,
+    pub(super) refused: Refused,
     /// Whether no letters are taken up.
     pub(super) alone: bool,
     /// Waiting letters whose turn has come.
@@ -118,11 +118,13 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         work: &mut W,
         context: &'c Context<'c, S>,
         items: &[Item<'_>],
-        forced: Forced,
+        refused: Refused,
     ) -> Result<Self, Failed> {
         let queue = &context.policy.queue;
         // What is waited for is locked too: it cannot come unnoticed until the letter is written.
-        let waited_for = forced.values().filter_map(|fault| fault.waits_for.as_ref());
+        let waited_for = refused
+            .values()
+            .filter_map(|fault| fault.waits_for.as_ref());
         let (ids, places) = instances(items, waited_for);
         let locked = work.lock(queue, &ids).await?;
         let mut batch = Self {
@@ -137,7 +139,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 })
                 .collect(),
             closed: HashMap::new(),
-            forced,
+            refused,
             alone: false,
             wake: Vec::new(),
             superseded: Vec::new(),

@@ -62,7 +62,7 @@ impl<B: Backend> Session<B> {
                 plans,
             };
             let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-            let forced = orphans.as_ref().map(|orphans| {
+            let refused = orphans.as_ref().map(|orphans| {
                 let fault = |(at, id)| Some((at, orphans.get(id)?.clone()));
                 ids.iter().enumerate().filter_map(fault).collect()
             });
@@ -75,7 +75,7 @@ impl<B: Backend> Session<B> {
                 .into_iter()
                 .map(|letter| Item::Letter(Box::new(letter)))
                 .collect();
-            let mode = Mode::Together(forced.unwrap_or_default());
+            let mode = Mode::Together(refused.unwrap_or_default());
             match batch::run(work, &context, items, mode).await {
                 Err(failed) if failed.is_reference() && orphans.is_none() => {
                     observe::repeated(&self.recover(failed).await?, ids.len());

@@ -116,7 +116,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
                 "the message's time to live is over",
             ));
         }
-        match self.forced.remove(&at) {
+        match self.refused.remove(&at) {
             Some(fault) => Ruling::Fail(fault),
             None => Ruling::Apply { gap, expired },
         }

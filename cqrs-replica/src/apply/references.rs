@@ -30,7 +30,7 @@ pub(super) const WOKEN: usize = 500;
 const SHOWN: usize = 200;
 
 /// The items that fail without being tried, by their place, and why.
-pub(super) type Forced = HashMap<usize, Fault>;
+pub(super) type Refused = HashMap<usize, Fault>;
 
 /// The order in which rows are written: a table before those that refer to it. Of a circle of
 /// references any order is as good as another.
@@ -65,7 +65,7 @@ impl<B: Backend> Session<B> {
         models: &Models<B::Store>,
         messages: &[&Incoming],
         age: Duration,
-    ) -> Result<Forced, StoreError> {
+    ) -> Result<Refused, StoreError> {
         let events: Vec<(usize, &Event)> = messages
             .iter()
             .enumerate()
@@ -179,21 +179,21 @@ impl<B: Backend> Session<B> {
 fn without_parents(
     missing: Vec<(usize, Fault)>,
     written: &HashMap<InstanceId, Vec<usize>>,
-) -> Forced {
-    let mut forced = Forced::new();
+) -> Refused {
+    let mut refused = Refused::new();
     let mut left = missing;
     loop {
         let comes = |fault: &Fault| {
             let parent = fault.waits_for.as_ref().and_then(|id| written.get(id));
-            parent.is_some_and(|items| items.iter().any(|at| !forced.contains_key(at)))
+            parent.is_some_and(|items| items.iter().any(|at| !refused.contains_key(at)))
         };
         let (with, without): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|(_, fault)| comes(fault));
         if without.is_empty() {
-            return forced;
+            return refused;
         }
         for (at, fault) in without {
-            forced.entry(at).or_insert(fault);
+            refused.entry(at).or_insert(fault);
         }
         left = with;
     }
@@ -281,9 +281,9 @@ mod tests {
             refers(0, "elsewhere"),
             refers(3, "3"),
         ];
-        let mut forced: Vec<_> = without_parents(missing, &written).into_keys().collect();
-        forced.sort_unstable();
-        assert_eq!(forced, [0, 1, 2]);
+        let mut refused: Vec<_> = without_parents(missing, &written).into_keys().collect();
+        refused.sort_unstable();
+        assert_eq!(refused, [0, 1, 2]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     item::{Done, Item},
     observe,
     plans::{self, Plans},
-    references::Forced,
+    references::Refused,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
@@ -85,7 +85,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
             return Ok(Vec::new());
         }
         let mut age = plans::USUAL;
-        let mut orphans: Option<Forced> = None;
+        let mut orphans: Option<Refused> = None;
         let failed = loop {
             let context = self.context(models, policy, batch.iter(), age).await?;
             let work = self.backend.begin().await?;

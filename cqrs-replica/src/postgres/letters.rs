@@ -24,6 +24,7 @@ fn take(row: &PgRow) -> Result<TakenLetter, sqlx::Error> {
     let headers = Headers {
         trace: trace.and_then(|text| text.parse().ok()),
         counted: row.try_get(10)?,
+        forced: row.try_get(11)?,
     };
     let body: Vec<u8> = row.try_get(8)?;
     Ok(TakenLetter {
@@ -33,8 +34,8 @@ fn take(row: &PgRow) -> Result<TakenLetter, sqlx::Error> {
         attempts: attempts(row.try_get(3)?),
         created_at: row.try_get(4)?,
         due_at: row.try_get(5)?,
-        waits_for: row.try_get(11)?,
-        waits_until: row.try_get(12)?,
+        waits_for: row.try_get(12)?,
+        waits_until: row.try_get(13)?,
         incoming: Incoming::restored(row.try_get(6)?, row.try_get(7)?, Bytes::from(body), headers),
     })
 }
@@ -140,6 +141,11 @@ pub(super) async fn insert(
         )
         .bind(all().map(|letter| letter.signal).collect::<Vec<_>>())
         .bind(all().map(|letter| letter.revision).collect::<Vec<_>>())
+        .bind(
+            all()
+                .map(|letter| letter.incoming.headers.forced)
+                .collect::<Vec<_>>(),
+        )
         .bind(
             verdicts()
                 .map(|verdict| verdict.waits_for.as_deref())

@@ -27,6 +27,7 @@ fn take(row: &SqliteRow) -> Result<TakenLetter, sqlx::Error> {
     let headers = Headers {
         trace: trace.and_then(|text| text.parse().ok()),
         counted: row.try_get(10)?,
+        forced: row.try_get(11)?,
     };
     let body: Vec<u8> = row.try_get(8)?;
     Ok(TakenLetter {
@@ -36,8 +37,8 @@ fn take(row: &SqliteRow) -> Result<TakenLetter, sqlx::Error> {
         attempts: row.try_get(3)?,
         created_at: time(row, 4)?,
         due_at: time(row, 5)?,
-        waits_for: row.try_get(11)?,
-        waits_until: optional_time(row, 12)?,
+        waits_for: row.try_get(12)?,
+        waits_until: optional_time(row, 13)?,
         incoming: Incoming::restored(
             optional_uuid(row, 6)?,
             row.try_get(7)?,
@@ -96,6 +97,7 @@ pub(super) async fn insert(
             .bind(letter.instance_pk.as_deref())
             .bind(letter.signal)
             .bind(letter.revision)
+            .bind(incoming.headers.forced)
             .bind(verdict.waits_for.as_deref())
             .bind(verdict.waits_until.map(|time| time.timestamp_micros()));
         run(limit, insert.execute(&mut *connection)).await?;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use cqrs_replica::{
-    Applied, Letter, LetterState, Model, ReplicaSession, ReplicaStore, SkipReason, TableModel, WaitReason,
+    Applied, Letter, LetterState, Model, ReplicaSession, ReplicaStore, SkipReason, TableModel,
+    WaitReason,
 };
 
 use super::{
@@ -305,10 +306,7 @@ pub(super) async fn a_later_state_supersedes_the_waiting_one<F: Fixture>() {
     let mut replica = replica::<F>().await;
     replica.one(&account(2, 0, "b")).await;
     let answers = replica.apply(&[note(9, 0, 1), note(9, 1, 2)]).await;
-    assert_eq!(
-        answers,
-        [Applied::Skipped(SkipReason::Overtaken), APPLIED]
-    );
+    assert_eq!(answers, [Applied::Skipped(SkipReason::Overtaken), APPLIED]);
     assert_eq!(replica.one(&note(8, 0, 1)).await, WAITS);
     assert_eq!(replica.one(&note(8, 1, 2)).await, APPLIED);
     let superseded = (LetterState::Superseded, "reference".to_owned());

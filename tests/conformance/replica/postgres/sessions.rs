@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cqrs_core::{Event, StoreError};
 use cqrs_replica::{
-    Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel,
+    Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel, WaitReason,
     postgres::{PostgresConfig, PostgresReplica},
 };
 use sqlx::{Connection, PgConnection};
