@@ -51,8 +51,8 @@ pub trait ReplicaSession: Send + 'static {
     ///
     /// The instances are locked in key order; the messages of one instance are judged in the order
     /// given, by the apply rules. What cannot be applied becomes a letter in the same transaction.
-    /// When the transaction fails for the sake of a message, the batch is rolled back and repeated
-    /// one by one.
+    /// When the transaction fails for the sake of a message, the batch is rolled back and repeated:
+    /// without the rows that refer to rows which are not there, or else one by one.
     ///
     /// Cancellation: a dropped call leaves the session unusable; nothing was applied.
     fn apply(

@@ -7,7 +7,7 @@
 //! | `cqrs_replica_letters_total` | `reason`, `state` |
 //! | `cqrs_replica_gaps_total` | none; counts revisions passed over |
 //! | `cqrs_replica_expired_total` | `cqrs_id`; applied past their time to live |
-//! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated, for a missing row without what waits for it, else one by one |
+//! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated |
 
 use metrics::counter;
 use tracing::{debug, info, warn};
