@@ -107,6 +107,10 @@ pub struct Fault {
 }
 
 /// A constraint as an error names it.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "SQLite says itself what it can")
+)]
 #[derive(Debug, Clone)]
 pub struct Violated {
     /// Its table, as SQL.

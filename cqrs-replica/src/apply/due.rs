@@ -67,9 +67,10 @@ impl<B: Backend> Session<B> {
                 ids.iter().enumerate().filter_map(fault).collect()
             });
             // The messages, in case that the tables have to be looked at for them.
-            let messages: Vec<Incoming> = match orphans {
-                None => letters.iter().map(|l| l.incoming.clone()).collect(),
-                Some(_) => Vec::new(),
+            let messages: Vec<Incoming> = if orphans.is_none() && context.plans.refer() {
+                letters.iter().map(|l| l.incoming.clone()).collect()
+            } else {
+                Vec::new()
             };
             let items = letters
                 .into_iter()

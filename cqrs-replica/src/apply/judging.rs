@@ -97,19 +97,25 @@ impl<S: ReplicaStore> Batch<'_, S> {
             }
             Decision::Wait => Ruling::Wait,
             Decision::Apply { .. } if in_step && self.is_behind(place, item, event) => Ruling::Wait,
-            Decision::Apply { gap } => self.admit(at, item, model, gap),
+            Decision::Apply { gap } => self.admit(at, item, event, model, gap),
         }
     }
 
-    fn admit(&mut self, at: usize, item: &Item<'_>, model: &Model<S>, gap: u64) -> Ruling {
+    fn admit(
+        &mut self,
+        at: usize,
+        item: &Item<'_>,
+        event: &Event,
+        model: &Model<S>,
+        gap: u64,
+    ) -> Ruling {
         // A letter's message is judged by the time it came. One about its expiry was retried by
         // someone who wants it applied; one that failed otherwise has been let past this before.
         let came = item.letter().map_or(self.now, |letter| letter.created_at);
         let pardoned = item
             .letter()
             .is_some_and(|letter| !matches!(letter.reason, Reason::Gap | Reason::UnknownModel));
-        let expires = item.event().and_then(|event| event.expires);
-        let expired = !pardoned && expires.is_some_and(|time| time <= came);
+        let expired = !pardoned && event.expires.is_some_and(|time| time <= came);
         if expired && model.on_expired == OnExpired::Park {
             return Ruling::Fail(Fault::dead(
                 Reason::Expired,

@@ -206,7 +206,7 @@ fn key_of<'v>(values: impl Iterator<Item = &'v RawValue>) -> Option<InstanceKey>
         [one] => (*one).to_owned(),
         several => format!("[{}]", several.join(",")),
     };
-    InstanceKey::from_json(&*RawValue::from_string(json).ok()?).ok()
+    InstanceKey::from_json(&RawValue::from_string(json).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) async fn describe(
     let rows = run(limit, describe.fetch_all(connection)).await?;
     let mut references: Vec<(i64, Reference)> = Vec::new();
     for row in &rows {
-        let (id, column, table, referenced) = part(row).map_err(classify)?;
+        let (id, column, table, target) = part(row).map_err(classify)?;
         if references.last().is_none_or(|(last, _)| *last != id) {
             // A foreign key stays within its schema.
             let table = TableName {
@@ -45,7 +45,7 @@ pub(super) async fn describe(
         }
         if let Some((_, reference)) = references.last_mut() {
             reference.columns.push(column);
-            reference.referenced.extend(referenced);
+            reference.referenced.extend(target);
         }
     }
     // One that refers to more columns than there are in the primary key is no use to anyone.

@@ -273,6 +273,7 @@ macro_rules! suite {
             references::a_waiting_message_given_again_is_one_letter,
             references::a_row_that_no_model_writes_is_looked_for,
             references::a_handlers_row_waits_too,
+            references::a_handlers_row_may_be_refused_at_the_end,
             references::without_a_wait_attempts_count,
             references::a_parent_with_many_children_wakes_them_in_portions,
             references::no_parent_comes_unnoticed,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use cqrs_core::{Clock, SystemClock};
 use cqrs_replica::{
     Applied, Letter, LetterState, Model, ReplicaSession, ReplicaStore, SkipReason, TableModel,
     WaitReason,
 };
+use tokio::task::JoinSet;
 
 use super::{
     fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, attempts, table},
@@ -383,6 +385,22 @@ pub(super) async fn a_handlers_row_waits_too<F: Fixture>() {
     assert_eq_rows(&replica.seen().await, &["2|SAVE|0", "1|SAVE|0", "1|SAVE|1"]);
 }
 
+pub(super) async fn a_handlers_row_may_be_refused_at_the_end<F: Fixture>() {
+    let seen = "create table seen
+        (n {serial}, cqrs_id text not null, instance_pk text not null
+         references allowed (pk) deferrable initially deferred,
+         revision {bigint} not null, signal text not null)";
+    let allowed = "create table allowed (pk text primary key) {strict}";
+    let insert = |key: &str| format!("insert into allowed values ('{key}')");
+    let models = [recorded::<F>("account", &Script::default())];
+    let mut replica = Replica::<F>::new(&[allowed, seen, &insert("2")], models).await;
+    let batch = [account(1, 0, "a"), account(2, 0, "b")];
+    assert_eq!(replica.apply(&batch).await, [WAITS, APPLIED]);
+    replica.fixture.execute(&insert("1")).await;
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+}
+
 pub(super) async fn without_a_wait_attempts_count<F: Fixture>() {
     let mut replica = replica::<F>().await;
     replica.policy.reference_wait = Duration::ZERO;
@@ -409,7 +427,8 @@ pub(super) async fn no_parent_comes_unnoticed<F: Fixture>() {
     let mut replica = replica::<F>().await;
     let mut other = replica.fixture.session().await;
     let (models, policy) = (replica.models.clone(), replica.policy.clone());
-    let parents = tokio::spawn(async move {
+    let mut parents = JoinSet::new();
+    parents.spawn(async move {
         for key in 0..FAMILIES {
             let batch = [account(key, 0, "a").incoming()];
             other.apply(&models, &policy, &batch).await.unwrap();
@@ -420,7 +439,7 @@ pub(super) async fn no_parent_comes_unnoticed<F: Fixture>() {
         // Where transactions are in each other's way, a lane tries again.
         while replica.try_apply(&batch).await.is_err() {}
     }
-    parents.await.unwrap();
+    parents.join_next().await.unwrap().unwrap();
     loop {
         replica.drain().await;
         let letters = replica.letters().await;
@@ -428,7 +447,7 @@ pub(super) async fn no_parent_comes_unnoticed<F: Fixture>() {
             break;
         }
         // One that was missed would not be looked at for 5 s.
-        let soon = Utc::now() + TimeDelta::seconds(3);
+        let soon = SystemClock.now() + TimeDelta::seconds(3);
         let is_open = |instance: &str| {
             letters.iter().any(|letter| {
                 let (id, key) = (letter.cqrs_id.as_deref(), letter.instance_pk.as_deref());

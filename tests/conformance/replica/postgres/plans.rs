@@ -13,10 +13,9 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
     let types = match name {
         "lock" | "states" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
-        "take_due" => "text, text[], bigint",
+        "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
         "supersede" => "text, text[], text[], bigint[]",
-        "wake_referring" => "text, text[], bigint",
         other => panic!("{other} is not known here"),
     };
     let run = |sql: String| sqlx::query(AssertSqlSafe(sql));
