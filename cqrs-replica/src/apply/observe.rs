@@ -31,13 +31,13 @@ pub(super) fn all(done: Vec<Done<'_>>) -> Vec<Applied> {
 
 /// A batch failed for the sake of one of its messages.
 pub(super) fn repeated(fault: &Fault, size: usize) {
-    counter!("cqrs_replica_batches_repeated_total", "reason" => fault.reason.as_str()).increment(1);
-    if size > 1 {
-        info!(
-            size,
-            reason = fault.reason.as_str(),
-            "a batch failed and is repeated"
-        );
+    let reason = fault.reason.as_str();
+    counter!("cqrs_replica_batches_repeated_total", "reason" => reason).increment(1);
+    // That rows come before those they refer to is nothing special.
+    if fault.reason == Reason::Reference {
+        debug!(size, reason, "a batch failed and is repeated");
+    } else if size > 1 {
+        info!(size, reason, "a batch failed and is repeated");
     }
 }
 
