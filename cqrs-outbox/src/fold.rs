@@ -31,8 +31,8 @@ use crate::{Problem, RecordError, change::Draft, entry::Entry, previous};
 pub(crate) struct Folded {
     /// In the order of the changes.
     pub(crate) entries: Vec<Entry>,
-    /// For each change the index of its entry.
-    pub(crate) entry_of: Vec<usize>,
+    /// For each change the index of its entry; none for one whose model is not published.
+    pub(crate) entry_of: Vec<Option<usize>>,
 }
 
 /// Folds the changes of each instance, and checks the size of what comes out.
@@ -41,6 +41,9 @@ pub(crate) fn fold(changes: Vec<Draft>) -> Result<Folded, RecordError> {
     let mut places: HashMap<_, usize> = HashMap::with_capacity(count);
     let mut instances: Vec<Instance> = Vec::with_capacity(count);
     for (index, change) in changes.into_iter().enumerate() {
+        if !change.produced {
+            continue;
+        }
         let name = (change.cqrs_id.clone(), change.instance_pk.clone());
         let place = *places.entry(name).or_insert(instances.len());
         if place == instances.len() {
@@ -54,11 +57,11 @@ pub(crate) fn fold(changes: Vec<Draft>) -> Result<Folded, RecordError> {
     }
     // By the first change of each: they are all different.
     events.sort_unstable_by_key(|(members, _)| members.first().copied());
-    let mut entry_of = vec![0; count];
+    let mut entry_of = vec![None; count];
     let mut entries = Vec::with_capacity(events.len());
     for (members, entry) in events {
         for member in members {
-            entry_of[member] = entries.len();
+            entry_of[member] = Some(entries.len());
         }
         entries.push(entry);
     }

@@ -17,7 +17,7 @@ mod transaction;
 
 pub use change::Change;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
-pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError};
+pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError, form};
 pub use error::{Problem, RecordError};
 pub use master::{Master, Tracked};
 pub use migrate::migrate;

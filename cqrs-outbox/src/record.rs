@@ -26,6 +26,9 @@ pub enum Recorded {
     /// Its model's filter keeps it from replicas, and they do not have the instance: nothing was
     /// written.
     Filtered,
+    /// Its model is not published ([`Master::PRODUCE`](crate::Master::PRODUCE)): nothing was
+    /// written.
+    NotProduced,
 }
 
 impl Recorded {
@@ -34,7 +37,7 @@ impl Recorded {
     pub const fn revision(&self) -> Option<Revision> {
         match self {
             Self::Event { revision, .. } => Some(*revision),
-            Self::Filtered => None,
+            Self::Filtered | Self::NotProduced => None,
         }
     }
 }
@@ -165,7 +168,7 @@ where
     match recorded {
         Ok(recorded) => {
             let recorded = recorded.first().copied().unwrap_or(Recorded::Filtered);
-            if made && recorded == Recorded::Filtered {
+            if made && recorded.revision().is_none() {
                 tx.unmake(cqrs_id, &instance_pk).await?;
             }
             Ok(recorded)
@@ -217,10 +220,11 @@ where
     T: OpenTransaction + ?Sized,
 {
     let Folded { entries, entry_of } = folded;
-    if entries.is_empty() {
-        return Ok(vec![Recorded::Filtered; entry_of.len()]);
-    }
-    let written = tx.write(&entries).await?;
+    let written = if entries.is_empty() {
+        Vec::new()
+    } else {
+        tx.write(&entries).await?
+    };
     let by_id: HashMap<Uuid, Written> = written
         .into_iter()
         .map(|written| (written.message_id, written))
@@ -229,7 +233,13 @@ where
         .iter()
         .map(|entry| answer(entry, by_id.get(&entry.message_id)))
         .collect();
-    Ok(entry_of.into_iter().map(|entry| recorded[entry]).collect())
+    // An entry that is missing was filtered out under the lock.
+    let answer = |entry: usize| recorded.get(entry).copied().unwrap_or(Recorded::Filtered);
+    let answers = entry_of.into_iter().map(|entry| match entry {
+        Some(entry) => answer(entry),
+        None => not_produced(),
+    });
+    Ok(answers.collect())
 }
 
 fn answer(entry: &Entry, written: Option<&Written>) -> Recorded {
@@ -256,6 +266,11 @@ fn answer(entry: &Entry, written: Option<&Written>) -> Recorded {
         message_id: written.message_id,
         revision: written.revision,
     }
+}
+
+fn not_produced() -> Recorded {
+    metrics::counter!("cqrs_outbox_skipped_total", "reason" => "not_produced").increment(1);
+    Recorded::NotProduced
 }
 
 fn filtered(entry: &Entry) -> Recorded {

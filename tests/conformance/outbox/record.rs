@@ -49,6 +49,7 @@ macro_rules! suite {
                 a_thousand_in_one_call,
                 syncs_and_saves_in_one_call_keep_to_themselves,
                 nothing_at_all_is_fine,
+                what_is_not_produced_is_not_written,
             },
             concurrency::{
                 two_writers_of_one_row_get_consecutive_revisions,
