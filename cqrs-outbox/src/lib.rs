@@ -1,5 +1,6 @@
 //! The master side: record changes inside your own transaction, and the store behind the relay.
 
+mod bulk;
 mod change;
 mod entry;
 mod error;
@@ -13,11 +14,15 @@ mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
+mod table;
 mod transaction;
 
+pub use bulk::{bulk_create, bulk_update};
 pub use change::Change;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
 pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError, form};
+#[cfg(feature = "derive")]
+pub use cqrs_macros::Master;
 pub use error::{Problem, RecordError};
 pub use master::{Master, Tracked};
 pub use migrate::migrate;
@@ -28,4 +33,13 @@ pub use store::{
     OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef, Settled,
     Settlement,
 };
+pub use table::Table;
 pub use transaction::{BeginTransaction, OpenTransaction, begin};
+
+/// What the derive writes needs these; nobody else does.
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub mod __private {
+    pub use serde::{Serialize, Serializer, ser::SerializeStruct};
+    pub use serde_json::Value;
+}

@@ -215,7 +215,7 @@ fn of_instance(
     Ok(folded)
 }
 
-async fn write<T>(tx: &mut T, folded: Folded) -> Result<Vec<Recorded>, RecordError>
+pub(crate) async fn write<T>(tx: &mut T, folded: Folded) -> Result<Vec<Recorded>, RecordError>
 where
     T: OpenTransaction + ?Sized,
 {

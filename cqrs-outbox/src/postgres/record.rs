@@ -5,8 +5,10 @@ use std::error::Error;
 use cqrs_core::{Revision, StoreError, database::postgres::classify};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Row, Transaction, postgres::PgRow};
 
+use super::tables;
 use crate::{
     RecordError,
+    bulk::RowSet,
     entry::{Entry, Written},
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
@@ -69,6 +71,20 @@ impl Writer for PgConnection {
             .map(drop)
     }
 
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        if !self.is_in_transaction() {
+            return Err(RecordError::NotInTransaction);
+        }
+        tables::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        if !self.is_in_transaction() {
+            return Err(RecordError::NotInTransaction);
+        }
+        tables::update(self, rows).await
+    }
+
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
         match error.downcast::<sqlx::Error>() {
             Ok(error) => RecordError::Store(classify(*error)),
@@ -90,6 +106,14 @@ impl Writer for Transaction<'_, Postgres> {
 
     async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
         PgConnection::unmake(self, cqrs_id, instance_pk).await
+    }
+
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        PgConnection::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        PgConnection::update(self, rows).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {

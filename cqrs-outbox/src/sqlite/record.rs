@@ -6,8 +6,10 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use cqrs_core::{Clock, CqrsId, Revision, StoreError, SystemClock, database::sqlite::classify};
 use sqlx::{Connection, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
+use super::tables;
 use crate::{
     RecordError,
+    bulk::RowSet,
     entry::{Entry, Written},
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
@@ -68,6 +70,16 @@ impl Writer for SqliteConnection {
         undone.map(drop).map_err(failed)
     }
 
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self).await?;
+        tables::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self).await?;
+        tables::update(self, rows).await
+    }
+
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
         match error.downcast::<sqlx::Error>() {
             Ok(error) => RecordError::Store(classify(*error)),
@@ -89,6 +101,14 @@ impl Writer for Transaction<'_, Sqlite> {
 
     async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
         SqliteConnection::unmake(self, cqrs_id, instance_pk).await
+    }
+
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::update(self, rows).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {

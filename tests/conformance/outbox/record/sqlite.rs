@@ -38,6 +38,13 @@ impl Fixture for SqliteFixture {
     type Connection = SqliteConnection;
 
     const STATEMENTS: &'static str = "sqlite/sql";
+    const DECIMAL: &'static str = "text";
+    const BYTES: &'static str = "blob";
+    const INTERVAL: &'static str = "text";
+    const HEX: &'static str = "lower(hex(photo))";
+    // It keeps the text.
+    const SECONDS: &'static str = "case open when 'P1DT01H01M01S' then 90061 end";
+    const JOIN: &'static str = "group_concat";
 
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
