@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span};
 use syn::{
     Attribute, LitBool, LitStr, Path, Result, Token, meta::ParseNestedMeta, parse::Parse,
-    punctuated::Punctuated, spanned::Spanned,
+    punctuated::Punctuated, spanned::Spanned, token::Paren,
 };
 
 /// Of the struct.
@@ -128,6 +128,10 @@ fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
 
 /// `(a, b)`
 fn names(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
+    if !meta.input.peek(Paren) {
+        let name = name(meta);
+        return Err(meta.error(format!("`{name}` takes a list of fields: `{name}(a, b)`")));
+    }
     let list;
     syn::parenthesized!(list in meta.input);
     let names = Punctuated::<Ident, Token![,]>::parse_terminated(&list)?;

@@ -30,3 +30,35 @@ fn length(text: &str) -> Option<Duration> {
     let millis = number.parse::<u64>().ok()?.checked_mul(*millis)?;
     Some(Duration::from_millis(millis))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_unit_and_nothing_else() {
+        for (text, millis) in [
+            ("250ms", 250),
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("2h", 7_200_000),
+            ("36600d", 3_162_240_000_000),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in [
+            "",
+            "1",
+            "d",
+            "-1d",
+            "1.5h",
+            "1 d",
+            "1w",
+            "0s",
+            "36601d",
+            "99999999999999999999d",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+}

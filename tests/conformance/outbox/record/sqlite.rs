@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use cqrs_core::SecretUrl;
-use cqrs_outbox::{Change, Master, RecordError, begin, migrate, record};
+use cqrs_outbox::{Change, Master, Problem, RecordError, begin, bulk_create, migrate, record};
 use serde_json::value::RawValue;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
@@ -246,4 +246,32 @@ async fn a_helper_that_takes_the_connection_can_record() {
         .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(db.outbox().await.len(), 2);
+}
+
+/// In JSON it would become a float.
+#[tokio::test]
+async fn an_integer_that_would_be_rounded_is_refused() {
+    #[derive(Master)]
+    #[master(cqrs_id = "wide", table = "main.account")]
+    struct Wide {
+        #[master(key)]
+        id: i64,
+        name: u64,
+    }
+    let db = SqliteFixture::new().await;
+    let mut tx = db.begin().await;
+    let fits = Wide {
+        id: -1,
+        name: u64::from(u32::MAX),
+    };
+    bulk_create(&mut tx, &[fits]).await.unwrap();
+    let wide = Wide {
+        id: 2,
+        name: u64::MAX,
+    };
+    let error = bulk_create(&mut tx, &[wide]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        RecordError::Invalid { problem: Problem::TooWide { column }, .. } if column == "name"
+    ));
 }
