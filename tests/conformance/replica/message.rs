@@ -23,6 +23,7 @@ pub(super) struct Message {
     /// The members of the data, as JSON.
     pub(super) data: String,
     pub(super) counted: bool,
+    pub(super) forced: bool,
     pub(super) id: Option<Uuid>,
     /// JSON.
     pub(super) expires: String,
@@ -40,6 +41,7 @@ impl Message {
             at: revision,
             data: String::new(),
             counted: true,
+            forced: false,
             id: None,
             expires: "null".to_owned(),
             body: None,
@@ -94,6 +96,14 @@ impl Message {
         }
     }
 
+    /// To be applied over a later revision.
+    pub(super) fn forced(self) -> Self {
+        Self {
+            forced: true,
+            ..self
+        }
+    }
+
     pub(super) fn expires(self, time: &str) -> Self {
         Self {
             expires: format!("\"{time}\""),
@@ -132,6 +142,7 @@ impl Message {
             headers: Headers {
                 trace: None,
                 counted: self.counted,
+                forced: self.forced,
             },
             redelivered: false,
         })
