@@ -152,12 +152,12 @@ impl Page<'_> {
     }
 
     fn last_words(&self) -> Option<Value> {
-        Some(json!({"title": self.title}))
+        (!self.public).then(|| json!({"title": self.title}))
     }
 }
 
-fn origin(_page: &Page<'_>) -> Option<Value> {
-    Some(json!({"from": "cms"}))
+fn origin(page: &Page<'_>) -> Option<Value> {
+    (!page.public).then(|| json!({"from": "cms"}))
 }
 
 #[test]

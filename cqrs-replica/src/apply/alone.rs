@@ -196,8 +196,13 @@ impl<B: Backend> Session<B> {
         for (column, value) in plan.cells(&row) {
             if !self.backend.takes(plan, column, &value).await? {
                 let column = &plan.columns[column];
+                let remedy = if column.holds_bytes() {
+                    ": bytes come as base64 text"
+                } else {
+                    ""
+                };
                 let error = format!(
-                    "column {:?} of type {} does not take this {}",
+                    "column {:?} of type {} does not take this {}{remedy}",
                     column.name,
                     column.type_name,
                     kind(value.get())

@@ -8,6 +8,7 @@ mod letters;
 mod savepoint;
 mod sql;
 mod tables;
+mod values;
 mod work;
 
 use std::sync::Arc;

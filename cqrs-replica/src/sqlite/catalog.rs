@@ -69,5 +69,5 @@ fn column(row: &SqliteRow) -> Result<(Column, i64), sqlx::Error> {
 /// Whether a column keeps a value. The database names the column itself when a strict table
 /// refuses one.
 pub(super) fn takes(plan: &TablePlan, column: usize, value: &RawValue) -> bool {
-    values::bindable(&plan.columns[column], value.get()).is_some()
+    values::bindable(&plan.columns[column], value.get()).is_ok()
 }

@@ -32,6 +32,8 @@ fn dialect(sql: &str) -> String {
         .replace("{float}", "double precision")
         .replace("{boolean}", "boolean")
         .replace("{json_text}", "json")
+        .replace("{bytes}", "bytea")
+        .replace("{interval}", "interval")
         .replace("{uuid}", "uuid")
         .replace(
             "{serial}",
@@ -44,6 +46,9 @@ impl Fixture for Database {
     type Store = PostgresReplica;
     const TRUE: &'static str = "true";
     const NAN: &'static str = "NaN";
+    const HI: &'static str = "\\x6869";
+    const LENGTH: &'static str = "1 day 02:03:04.5";
+    const NEGATIVE_LENGTH: &'static str = "-1 days -02:00:00";
 
     async fn new() -> Self {
         let database = Self::empty().await;

@@ -36,6 +36,8 @@ fn dialect(sql: &str) -> String {
         .replace("{float}", "real")
         .replace("{boolean}", "integer")
         .replace("{json_text}", "text")
+        .replace("{bytes}", "blob")
+        .replace("{interval}", "text")
         .replace("{uuid}", "text")
         .replace("{serial}", "integer primary key")
         .replace("{strict}", "strict")
@@ -45,6 +47,9 @@ impl Fixture for Database {
     type Store = SqliteReplica;
     const TRUE: &'static str = "1";
     const NAN: &'static str = "-";
+    const HI: &'static str = "hi";
+    const LENGTH: &'static str = "P1DT02H03M04.5S";
+    const NEGATIVE_LENGTH: &'static str = "-P1DT02H";
 
     async fn new() -> Self {
         let database = Self::empty().await;
