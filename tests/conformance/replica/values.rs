@@ -67,6 +67,26 @@ pub(super) async fn lengths_of_time_arrive<F: Fixture>() {
     kept::<F>("{interval}", r#""-1 days -02:00:00""#, "-1 days -02:00:00").await;
 }
 
+pub(super) async fn dates_times_and_uuids_arrive<F: Fixture>() {
+    for (column, text) in [
+        ("{date}", "2026-01-02"),
+        ("{time}", "03:04:05.678901"),
+        ("{uuid}", "0189d2f0-7a5e-7cc2-98ab-3f0f6e3b2a11"),
+    ] {
+        kept::<F>(column, &format!("\"{text}\""), text).await;
+    }
+    for (json, text) in [
+        // As chrono writes it, and as Django does.
+        ("2026-01-02T03:04:05.678901Z", F::MOMENTS[0]),
+        ("2026-01-02 03:04:05.678901+00:00", F::MOMENTS[1]),
+    ] {
+        let mut replica = values::<F>("v {moment}").await;
+        let message = Message::save("val", "1", 0, &format!("\"v\":\"{json}\""));
+        assert_eq!(replica.one(&message).await, APPLIED);
+        assert_eq_rows(&replica.rows(F::MOMENT).await, &[text]);
+    }
+}
+
 pub(super) async fn integers_beyond_64_bits_keep_every_digit<F: Fixture>() {
     kept::<F>(
         "{wide}",
