@@ -1,7 +1,7 @@
 //! `#[derive(Master)]`, which cqrs-outbox exports with its feature `derive`.
 //!
-//! The stages: [`attributes`] reads what is written, [`model`] checks that it makes sense and says
-//! all that does not at once, [`expand`] writes the impls that a person would.
+//! The stages: `attributes` reads what is written, `model` checks that it makes sense and says
+//! all that does not at once, `expand` writes the impls that a person would.
 
 mod attributes;
 mod expand;

@@ -58,6 +58,7 @@ macro_rules! suite {
                 rows_that_are_not_there_are_counted,
                 rows_the_database_refuses_name_their_table,
                 what_makes_no_rows_is_found_before_any_is_written,
+                updates_in_opposite_orders_do_not_deadlock,
                 rows_may_be_silent_many_none_or_nothing_but_a_key,
             },
             concurrency::{

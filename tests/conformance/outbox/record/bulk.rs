@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cqrs_outbox::{
     Change, InstanceKey, Master, Problem, RecordError, Recorded, Table, bulk_create, bulk_update,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::fixture::{Fixture, revision};
 
@@ -334,4 +335,48 @@ pub(crate) async fn rows_may_be_silent_many_none_or_nothing_but_a_key<F: Fixture
     assert_eq!(db.outbox().await.len(), 2000);
     // The derive's own Change goes through the same calls.
     db.record(Change::deleted(&many[0])).await;
+}
+
+/// An account whose row is written too.
+#[derive(Debug, Master)]
+#[master(cqrs_id = "account", table = "account")]
+struct Named {
+    #[master(key)]
+    id: i64,
+    name: String,
+}
+
+pub(crate) async fn updates_in_opposite_orders_do_not_deadlock<F: Fixture>(db: F) {
+    const ROUNDS: i64 = 15;
+    let named = |id: i64, name: &str| Named {
+        id,
+        name: name.to_owned(),
+    };
+    let db = Arc::new(db);
+    let mut tx = db.begin().await;
+    let first: Vec<_> = (0..40).map(|id| named(id, "new")).collect();
+    bulk_create(&mut tx, &first).await.unwrap();
+    F::commit(tx).await;
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let db = Arc::clone(&db);
+        writers.spawn(async move {
+            for round in 0..ROUNDS {
+                let mut rows: Vec<_> = (0..40)
+                    .map(|id| named(id, &format!("{writer} {round}")))
+                    .collect();
+                if writer % 2 == 0 {
+                    rows.reverse();
+                }
+                let mut tx = db.begin().await;
+                bulk_update(&mut tx, rows.iter().zip(&rows)).await.unwrap();
+                F::commit(tx).await;
+            }
+        });
+    }
+    writers.join_all().await;
+    for id in 0..40 {
+        let last = Some((4 * ROUNDS, false));
+        assert_eq!(db.revision(&id.to_string()).await, last, "{id}");
+    }
 }
