@@ -94,7 +94,6 @@ where
     }
     let folded = fold(drafts)?;
     if !rows.is_empty() {
-        rows.sort_by_key();
         let written = tx.update(&rows).await?;
         rows.check_count(written)?;
     }

@@ -64,8 +64,7 @@ impl RowSet {
         self.rows.is_empty()
     }
 
-    /// The order in which their events are locked, so that two calls wait for each other rather
-    /// than deadlock.
+    /// Two inserts of the same rows then wait for each other rather than deadlock.
     pub(super) fn sort_by_key(&mut self) {
         self.rows
             .sort_unstable_by(|a, b| a.instance_pk.cmp(&b.instance_pk));

@@ -24,6 +24,8 @@ pub(super) async fn insert(
     run(connection, rows, sql).await
 }
 
+/// The rows are locked in the order of their keys before any is updated, since the join finds them in
+/// an order of its own: two calls on the same rows would deadlock.
 pub(super) async fn update(
     connection: &mut PgConnection,
     rows: &RowSet,
@@ -34,17 +36,22 @@ pub(super) async fn update(
         .map(quoted)
         .map(|name| format!("{name} = r.{name}"))
         .collect();
-    let key: Vec<String> = rows
-        .key
+    let key: Vec<String> = rows.key.iter().map(|name| quoted(name)).collect();
+    let same: Vec<String> = key
         .iter()
-        .map(|name| quoted(name))
         .map(|name| format!("t.{name} = r.{name}"))
         .collect();
     let sql = format!(
-        "-- cqrs-outbox: bulk_update\nupdate {table} as t set {}\n\
-         from json_populate_recordset(null::{table}, $1::text::json) as r\nwhere {}",
+        "-- cqrs-outbox: bulk_update\nwith locked as materialized (\n\
+         select 1 from {table} as t\n\
+         join json_populate_recordset(null::{table}, $1::text::json) as r on {same}\n\
+         order by t.{}\nfor no key update of t\n)\n\
+         update {table} as t set {}\n\
+         from json_populate_recordset(null::{table}, $1::text::json) as r\n\
+         where {same} and (select count(*) from locked) >= 0",
+        key.join(", t."),
         set.join(", "),
-        key.join(" and "),
+        same = same.join(" and "),
         table = TableName::new(rows.table).quoted(),
     );
     run(connection, rows, sql).await
