@@ -4,7 +4,7 @@ mod row_set;
 
 pub(crate) use row_set::RowSet;
 
-use crate::{Change, OpenTransaction, RecordError, Recorded, Table, fold::fold, record::write};
+use crate::{Change, OpenTransaction, RecordError, Recorded, Recorder, Table};
 
 /// Inserts rows and records them as saved: one `INSERT` and one [`record_all`](crate::record_all),
 /// on `PostgreSQL` two round trips, whatever their number.
@@ -39,19 +39,7 @@ where
     T: OpenTransaction + ?Sized,
     M: Table + 'm,
 {
-    let mut rows = RowSet::of::<M>();
-    let mut drafts = Vec::new();
-    for model in models {
-        rows.add(model)?;
-        drafts.push(Change::saved(model).into_draft()?);
-    }
-    let folded = fold(drafts)?;
-    if !rows.is_empty() {
-        rows.sort_by_key();
-        let written = tx.insert(&rows).await?;
-        rows.check_count(written)?;
-    }
-    write(tx, folded).await
+    Recorder::new().bulk_create(tx, models).await
 }
 
 /// Writes rows, found by their keys, and records them as saved, with the old values of tracked
@@ -86,16 +74,68 @@ where
     T: OpenTransaction + ?Sized,
     M: Table + 'm,
 {
-    let mut rows = RowSet::of::<M>();
-    let mut drafts = Vec::new();
-    for (before, after) in pairs {
-        rows.add(after)?;
-        drafts.push(Change::saved(after).previous(before).into_draft()?);
+    Recorder::new().bulk_update(tx, pairs).await
+}
+
+impl Recorder {
+    /// As [`crate::bulk_create`].
+    ///
+    /// # Errors
+    /// As [`crate::bulk_create`].
+    ///
+    /// # Cancel safety
+    /// As [`crate::record`].
+    pub async fn bulk_create<'m, T, M>(
+        &self,
+        tx: &mut T,
+        models: impl IntoIterator<Item = &'m M> + Send,
+    ) -> Result<Vec<Recorded>, RecordError>
+    where
+        T: OpenTransaction + ?Sized,
+        M: Table + 'm,
+    {
+        let mut rows = RowSet::of::<M>();
+        let mut drafts = Vec::new();
+        for model in models {
+            rows.add(model)?;
+            drafts.push(Change::saved(model).into_draft()?);
+        }
+        let folded = self.fold(drafts)?;
+        if !rows.is_empty() {
+            rows.sort_by_key();
+            let written = tx.insert(&rows).await?;
+            rows.check_count(written)?;
+        }
+        self.write_folded(tx, &folded, true).await
     }
-    let folded = fold(drafts)?;
-    if !rows.is_empty() {
-        let written = tx.update(&rows).await?;
-        rows.check_count(written)?;
+
+    /// As [`crate::bulk_update`].
+    ///
+    /// # Errors
+    /// As [`crate::bulk_update`].
+    ///
+    /// # Cancel safety
+    /// As [`crate::record`].
+    pub async fn bulk_update<'m, T, M>(
+        &self,
+        tx: &mut T,
+        pairs: impl IntoIterator<Item = (&'m M, &'m M)> + Send,
+    ) -> Result<Vec<Recorded>, RecordError>
+    where
+        T: OpenTransaction + ?Sized,
+        M: Table + 'm,
+    {
+        let mut rows = RowSet::of::<M>();
+        let mut drafts = Vec::new();
+        for (before, after) in pairs {
+            rows.add(after)?;
+            drafts.push(Change::saved(after).previous(before).into_draft()?);
+        }
+        let folded = self.fold(drafts)?;
+        if !rows.is_empty() {
+            let written = tx.update(&rows).await?;
+            rows.check_count(written)?;
+        }
+        self.write_folded(tx, &folded, true).await
     }
-    write(tx, folded).await
 }

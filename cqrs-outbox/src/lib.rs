@@ -1,7 +1,9 @@
 //! The master side: record changes inside your own transaction, and the store behind the relay.
 
+mod about;
 mod bulk;
 mod change;
+mod coalesce;
 mod entry;
 mod error;
 mod fold;
@@ -11,12 +13,14 @@ mod migrate;
 pub mod postgres;
 mod previous;
 mod record;
+mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
 mod table;
 mod transaction;
 
+pub use about::About;
 pub use bulk::{bulk_create, bulk_update};
 pub use change::Change;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
@@ -26,7 +30,8 @@ pub use cqrs_macros::Master;
 pub use error::{Problem, RecordError};
 pub use master::{Master, Tracked};
 pub use migrate::migrate;
-pub use record::{Recorded, record, record_all, record_current};
+pub use record::{Recorded, record, record_all, record_current, record_current_all, record_each};
+pub use recorder::Recorder;
 
 pub use store::{
     Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease, OutboxRow,

@@ -104,15 +104,20 @@ fn overrides(model: &Model) -> TokenStream {
     }
     if let Some(meta) = &model.meta {
         methods.extend(quote! {
-            fn meta(&self) -> ::core::option::Option<#outbox::__private::Value> {
-                #meta(self)
+            fn meta(
+                about: &#outbox::About<'_>,
+            ) -> ::core::option::Option<#outbox::__private::Value> {
+                #meta(about)
             }
         });
     }
     if let Some(delete_data) = &model.delete_data {
         methods.extend(quote! {
-            fn delete_data(&self) -> ::core::option::Option<#outbox::__private::Value> {
-                #delete_data(self)
+            fn delete_data(
+                &self,
+                signal: #outbox::Signal,
+            ) -> ::core::option::Option<#outbox::__private::Value> {
+                #delete_data(self, signal)
             }
         });
     }

@@ -43,8 +43,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `ttl = "1d"` | `TTL`: a whole number and `ms`, `s`, `m`, `h` or `d` |
 /// | `produce = false` | `PRODUCE` |
 /// | `fields(a, b)` | only these are published, and the key |
-/// | `filter = "Self::is_public"` | `should_sync` calls this function, which takes `&self` |
-/// | `meta = "path"`, `delete_data = "path"` | these methods call this function with what they get |
+/// | `filter = "Self::is_public"` | `should_sync` calls this function of `&Self` |
+/// | `meta = "path"` | `meta` calls this function of `&About<'_>` |
+/// | `delete_data = "path"` | `delete_data` calls this function of `&Self` and a `Signal` |
 /// | `crate = "path"` | where cqrs-outbox is, if not at `::cqrs_outbox` |
 ///
 /// | of a field | meaning |

@@ -11,7 +11,9 @@ mod settle;
 mod sql;
 mod store;
 mod tables;
+mod transaction;
 
 pub(crate) use migrations::{MIGRATIONS, migrate};
 pub use session::SqliteSession;
 pub use store::SqliteStore;
+pub use transaction::RecordingTransaction;

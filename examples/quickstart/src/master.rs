@@ -6,7 +6,7 @@ use anyhow::Result;
 use cqrs_core::SecretUrl;
 use cqrs_outbox::{self as outbox, Change};
 use sqlx::{
-    Row, SqlitePool, SqliteTransaction,
+    Row, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow},
 };
 
@@ -108,10 +108,10 @@ impl Master {
     }
 }
 
-async fn delete(tx: &mut SqliteTransaction<'_>, country: &Country) -> Result<()> {
+async fn delete(tx: &mut SqliteConnection, country: &Country) -> Result<()> {
     sqlx::query("delete from country where alpha2 = $1")
         .bind(&country.alpha2)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cqrs_outbox::{
-    Change, InstanceKey, Master, Problem, RecordError, Recorded, Table, bulk_create, bulk_update,
+    About, InstanceKey, Master, Problem, RecordError, Recorded, Table, bulk_create, bulk_update,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -123,6 +123,8 @@ pub(crate) async fn rows_are_updated_with_their_old_values<F: Fixture>(db: F) {
     let mut tx = items(&db).await;
     let before = [Item::new(1, "a"), Item::new(1, "b"), Item::new(2, "a")];
     bulk_create(&mut tx, &before).await.unwrap();
+    F::commit(tx).await;
+    let mut tx = db.begin().await;
     let after: Vec<_> = before[..2]
         .iter()
         .map(|item| Item {
@@ -291,12 +293,19 @@ struct Private {
 
 /// A row of nothing but its key.
 #[derive(Debug, Master)]
-#[master(cqrs_id = "membership", table = "membership")]
+#[master(cqrs_id = "membership", table = "membership", meta = Self::origin)]
 struct Membership {
     #[master(key)]
     person: i64,
     #[master(key)]
     club: &'static str,
+}
+
+impl Membership {
+    fn origin(about: &About<'_>) -> Option<serde_json::Value> {
+        let to_all = about.queue().is_none();
+        to_all.then(|| json!({"of": about.key()}))
+    }
 }
 
 pub(crate) async fn rows_may_be_silent_many_none_or_nothing_but_a_key<F: Fixture>(db: F) {
@@ -327,14 +336,16 @@ pub(crate) async fn rows_may_be_silent_many_none_or_nothing_but_a_key<F: Fixture
         .collect();
     let created = bulk_create(&mut tx, &many).await.unwrap();
     assert!(created.into_iter().all(|recorded| revision(recorded) == 0));
+    F::commit(tx).await;
+    let mut tx = db.begin().await;
     let updated = bulk_update(&mut tx, many.iter().zip(&many)).await.unwrap();
     assert!(updated.into_iter().all(|recorded| revision(recorded) == 1));
     let count = F::text(&mut tx, "select cast(count(*) as text) from membership").await;
     assert_eq!(count.as_deref(), Some("1000"));
     F::commit(tx).await;
-    assert_eq!(db.outbox().await.len(), 2000);
-    // The derive's own Change goes through the same calls.
-    db.record(Change::deleted(&many[0])).await;
+    let lines = db.outbox().await;
+    assert_eq!(lines.len(), 2000);
+    assert_eq!(lines[7].json()["meta"], json!({"of": [7, "chess"]}));
 }
 
 /// An account whose row is written too.

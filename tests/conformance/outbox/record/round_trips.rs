@@ -7,7 +7,7 @@ use std::sync::{
 
 use cqrs_outbox::{Change, Master, bulk_create, bulk_update, record, record_all};
 use sqlx::{
-    ConnectOptions, Connection, PgConnection,
+    ConnectOptions, Connection, Executor, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::{
@@ -94,13 +94,16 @@ async fn a_record_is_one_round_trip_and_so_are_many() {
         .await
         .unwrap();
     let before = count();
-    record(&mut tx, Change::saved(&Account::new(1)))
+    record(&mut tx, Change::saved(&Account::new(2)))
         .await
         .unwrap();
-    assert_eq!(count() - before, 1);
-    let changes = (0..200).map(|id| Change::saved(&Account::new(id)));
-    record_all(&mut tx, changes).await.unwrap();
+    record(&mut tx, Change::saved(&Account::hidden(3)))
+        .await
+        .unwrap();
     assert_eq!(count() - before, 2);
+    let changes = (10..200).map(|id| Change::saved(&Account::new(id)));
+    record_all(&mut tx, changes).await.unwrap();
+    assert_eq!(count() - before, 3);
 }
 
 /// A table beside the search path.
@@ -117,33 +120,33 @@ async fn rows_and_their_events_are_two_round_trips() {
     let db = PostgresFixture::new().await;
     let mut counted = Counted::to(&db).await;
     let count = || counted.count.load(Ordering::SeqCst);
-    let mut tx = counted.connection.begin().await.unwrap();
-    sqlx::raw_sql(
-        "create schema shop; create table shop.\"my stock\" (id bigint primary key, pieces int)",
-    )
-    .execute(&mut *tx)
-    .await
-    .unwrap();
     let stock = |ids: std::ops::Range<i64>, pieces: i32| -> Vec<_> {
         ids.map(|id| Stock { id, pieces }).collect()
     };
+    let create = "create schema shop;
+                  create table shop.\"my stock\" (id bigint primary key, pieces int)";
+    db.pool.execute(create).await.unwrap();
     let (few, many) = (stock(0..2, 0), stock(2..202, 0));
-    // The first ones also prepare the statements.
+    let mut tx = counted.connection.begin().await.unwrap();
+    // The first one also prepares the statements.
     bulk_create(&mut tx, &few).await.unwrap();
-    bulk_update(&mut tx, few.iter().zip(&stock(0..2, 1)))
-        .await
-        .unwrap();
-
     let before = count();
     bulk_create(&mut tx, &many).await.unwrap();
     assert_eq!(count() - before, 2);
+    tx.commit().await.unwrap();
+
+    let mut tx = counted.connection.begin().await.unwrap();
+    bulk_update(&mut tx, few.iter().zip(&stock(0..2, 1)))
+        .await
+        .unwrap();
     let before = count();
     bulk_update(&mut tx, many.iter().zip(&stock(2..202, 1)))
         .await
         .unwrap();
     assert_eq!(count() - before, 2);
+    tx.commit().await.unwrap();
     let pieces: i64 = sqlx::query_scalar("select sum(pieces) from shop.\"my stock\"")
-        .fetch_one(&mut *tx)
+        .fetch_one(&db.pool)
         .await
         .unwrap();
     assert_eq!(pieces, 202);
