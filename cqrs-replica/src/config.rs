@@ -29,6 +29,9 @@ pub struct WorkerConfig {
     /// How long it is remembered that an instance was deleted. Must be longer than any message can
     /// be late; at least 1 s. Default: 90 days.
     pub tombstone_ttl: Duration,
+    /// How long dead letters are kept, and others that nothing is to be done about any more; at least
+    /// 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.
+    pub dead_letter_ttl: Option<Duration>,
     /// How often the worker shows that it is alive; 100 ms to 1 minute. Default: 1 s.
     pub heartbeat: Duration,
     /// How often a lost connection is made anew. Default: for ever, the first pause 100 ms, the
@@ -51,6 +54,7 @@ impl WorkerConfig {
             batch_wait: Duration::from_millis(5),
             letter_interval: Duration::from_secs(1),
             tombstone_ttl: Duration::from_hours(90 * 24),
+            dead_letter_ttl: None,
             heartbeat: Duration::from_secs(1),
             reconnect: RetryPolicy::reconnect(Duration::from_secs(2)),
             drain_timeout: Duration::from_secs(20),
@@ -95,6 +99,11 @@ impl WorkerConfig {
                 "tombstone_ttl is {:?}; use at least 1s",
                 self.tombstone_ttl
             ));
+        }
+        if let Some(ttl) = self.dead_letter_ttl
+            && ttl < Duration::from_secs(1)
+        {
+            problems.push(format!("dead_letter_ttl is {ttl:?}; use at least 1s"));
         }
         if self.dead_letter_queue.as_ref() == Some(&self.apply.queue) {
             problems.push("dead_letter_queue is the queue itself; name another one".to_owned());
@@ -145,9 +154,10 @@ mod tests {
         config.lanes = 65;
         config.batch_size = 0;
         config.heartbeat = Duration::from_hours(1);
+        config.dead_letter_ttl = Some(Duration::ZERO);
         config.dead_letter_queue = Some(config.apply.queue.clone());
         let error = config.validate().unwrap_err();
-        assert_eq!(error.problems().len(), 4);
+        assert_eq!(error.problems().len(), 5);
         assert!(
             error
                 .to_string()

@@ -21,6 +21,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "forced",
             sql: include_str!("../migrations/postgres/replica/0002_forced.sql"),
         },
+        Migration {
+            number: 3,
+            name: "references",
+            sql: include_str!("../migrations/postgres/replica/0003_references.sql"),
+        },
     ],
 };
 
@@ -39,6 +44,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 2,
             name: "forced",
             sql: include_str!("../migrations/sqlite/replica/0002_forced.sql"),
+        },
+        Migration {
+            number: 3,
+            name: "references",
+            sql: include_str!("../migrations/sqlite/replica/0003_references.sql"),
         },
     ],
 };

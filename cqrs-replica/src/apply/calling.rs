@@ -80,9 +80,8 @@ impl Failure {
             Self::Park(_) => (Reason::Parked, Then::Dead),
         };
         Fault {
-            reason,
-            error,
             then,
+            ..Fault::new(reason, error)
         }
     }
 }

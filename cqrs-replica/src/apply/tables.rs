@@ -8,6 +8,7 @@ use super::{
     backend::{Failed, Work},
     batch::{Batch, Ruling},
     item::Item,
+    references::parents_first,
 };
 use crate::{
     letter::{Fault, Reason},
@@ -96,16 +97,23 @@ pub(super) async fn apply<W: Work>(
             rows.push(pending);
         }
     }
-    let mut writes: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
+    let mut deletes: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
+    let mut upserts: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
     for pending in rows {
-        let writes = &mut writes[pending.table];
         if pending.deleted {
-            writes.deletes.push(pending.key);
+            deletes[pending.table].deletes.push(pending.key);
         }
-        writes.rows.extend(pending.row);
+        if pending.row.is_some() {
+            batch.arrived(pending.item, &items[pending.item], &tables[pending.table]);
+        }
+        upserts[pending.table].rows.extend(pending.row);
     }
-    for (plan, writes) in tables.iter().zip(&writes) {
-        work.write(plan, writes).await?;
+    let order = parents_first(&tables);
+    for &table in order.iter().rev() {
+        work.write(&tables[table], &deletes[table]).await?;
+    }
+    for &table in &order {
+        work.write(&tables[table], &upserts[table]).await?;
     }
     Ok(())
 }

@@ -17,9 +17,11 @@ statements! {
     DELETE_LETTERS = "delete_letters",
     DESCRIBE_COLUMNS = "describe_columns",
     DESCRIBE_KEYS = "describe_keys",
+    DESCRIBE_REFERENCES = "describe_references",
     DISCARD_LETTERS = "discard_letters",
     FORGET_WORKERS = "forget_workers",
     INSERT_LETTERS = "insert_letters",
+    IS_REFERENCED = "is_referenced",
     LETTERS = "letters",
     NEXT_DUE = "next_due",
     NOW = "now",
@@ -35,5 +37,6 @@ statements! {
     TAKE_ONE = "take_one",
     TAKE_RUN = "take_run",
     WAKE = "wake",
+    WAKE_REFERRING = "wake_referring",
     WORKERS = "workers",
 }

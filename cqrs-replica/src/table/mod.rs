@@ -2,9 +2,11 @@
 
 mod description;
 mod plan;
+mod reference;
 mod row;
 
 pub(crate) use cqrs_core::database::{TableName, checked, quoted};
 pub(crate) use description::{Column, Description};
 pub(crate) use plan::TablePlan;
+pub(crate) use reference::Reference;
 pub(crate) use row::{Row, TableWrites, key_parts, kind};

@@ -20,6 +20,7 @@ mod order;
 #[cfg(feature = "servers")]
 mod postgres;
 mod recorder;
+mod references;
 mod schema;
 mod sqlite;
 mod syncs;

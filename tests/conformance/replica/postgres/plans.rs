@@ -13,7 +13,7 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
     let types = match name {
         "lock" | "states" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
-        "take_due" => "text, text[], bigint",
+        "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
         "supersede" => "text, text[], text[], bigint[]",
         other => panic!("{other} is not known here"),
@@ -66,6 +66,11 @@ async fn hot_statements_use_their_indexes() {
                 "supersede",
                 "'q', array['account'], array['7'], array[1]",
                 vec!["cqrs_dead_letter_instance"],
+            ),
+            (
+                "wake_referring",
+                "'q', array['account 7', 'account 8'], 500",
+                vec!["cqrs_dead_letter_reference"],
             ),
         ] {
             let plan = plan(&mut connection, name, parameters).await;
