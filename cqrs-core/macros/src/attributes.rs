@@ -1,4 +1,4 @@
-//! What is written in `#[master(…)]`.
+//! What is written in `#[master(…)]`, and the ways to read it.
 
 use proc_macro2::{Ident, Span};
 use syn::{
@@ -35,7 +35,7 @@ pub(crate) struct OfField {
 impl OfStruct {
     pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
         let mut read = Self::default();
-        each(attributes, |meta| match &*name(meta) {
+        each(attributes, "master", |meta| match &*name(meta) {
             "cqrs_id" => set(&mut read.cqrs_id, meta, value),
             "table" => set(&mut read.table, meta, value),
             "tracked" => set(&mut read.tracked, meta, names),
@@ -58,7 +58,7 @@ impl OfStruct {
 impl OfField {
     pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
         let mut read = Self::default();
-        each(attributes, |meta| match &*name(meta) {
+        each(attributes, "master", |meta| match &*name(meta) {
             "key" => set(&mut read.key, meta, word),
             "skip" => set(&mut read.skip, meta, word),
             "rename" => set(&mut read.rename, meta, value),
@@ -74,25 +74,27 @@ impl OfField {
     }
 }
 
-fn each(
+/// Reads all attributes of this name.
+pub(crate) fn each(
     attributes: &[Attribute],
+    name: &str,
     mut read: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) -> Result<()> {
     for attribute in attributes {
-        if attribute.path().is_ident("master") {
+        if attribute.path().is_ident(name) {
             attribute.parse_nested_meta(|meta| read(&meta))?;
         }
     }
     Ok(())
 }
 
-fn name(meta: &ParseNestedMeta<'_>) -> String {
+pub(crate) fn name(meta: &ParseNestedMeta<'_>) -> String {
     meta.path
         .get_ident()
         .map_or_else(|| "that".to_owned(), Ident::to_string)
 }
 
-fn set<T>(
+pub(crate) fn set<T>(
     place: &mut Option<T>,
     meta: &ParseNestedMeta<'_>,
     read: fn(&ParseNestedMeta<'_>) -> Result<T>,
@@ -108,16 +110,16 @@ fn set<T>(
     clippy::unnecessary_wraps,
     reason = "one of the ways to read an attribute"
 )]
-fn word(meta: &ParseNestedMeta<'_>) -> Result<Span> {
+pub(crate) fn word(meta: &ParseNestedMeta<'_>) -> Result<Span> {
     Ok(meta.path.span())
 }
 
-fn value<T: Parse>(meta: &ParseNestedMeta<'_>) -> Result<T> {
+pub(crate) fn value<T: Parse>(meta: &ParseNestedMeta<'_>) -> Result<T> {
     meta.value()?.parse()
 }
 
 /// `= "a::path"`, as in serde, or `= a::path`.
-fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
+pub(crate) fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     let input = meta.value()?;
     if input.peek(LitStr) {
         input.parse::<LitStr>()?.parse()

@@ -1,11 +1,15 @@
-//! `#[derive(Master)]`, which cqrs-outbox exports with its feature `derive`.
+//! `#[derive(Master)]` and `#[derive(Replica)]`, which cqrs-outbox and cqrs-replica export with their
+//! feature `derive`.
 //!
-//! The stages: `attributes` reads what is written, `model` checks that it makes sense and says
-//! all that does not at once, `expand` writes the impls that a person would.
+//! The stages of a master: `attributes` reads what is written, `model` checks that it makes sense and
+//! says all that does not at once, `expand` writes the impls that a person would. A replica is small
+//! enough for one file.
 
 mod attributes;
+mod errors;
 mod expand;
 mod model;
+mod replica;
 mod ttl;
 
 use proc_macro::TokenStream;
@@ -63,4 +67,42 @@ pub fn derive_master(input: TokenStream) -> TokenStream {
         Ok(model) => expand::impls(&model).into(),
         Err(errors) => errors.into_compile_error().into(),
     }
+}
+
+/// Writes `impl Replica` for a struct with named fields: the table that a model's copy is kept in, and
+/// which member of the master's data goes into which column.
+///
+/// ```ignore
+/// #[derive(Replica)]
+/// #[replica(cqrs_id = "account", table = "account_ref")]
+/// struct AccountRef {
+///     #[replica(key)]
+///     id: i64,
+///     #[replica(from = "full_name")]
+///     name: String,
+///     #[replica(column = "state")]
+///     status: String,
+///     #[replica(skip)]
+///     seen_at: Option<String>,
+/// }
+/// ```
+///
+/// | of the struct | meaning |
+/// |---|---|
+/// | `cqrs_id = "account"` | the master's name for the model; must be there |
+/// | `table = "account_ref"` | the table; with a schema: `"billing.account_ref"`; must be there |
+/// | `crate = "path"` | where cqrs-replica is, if not at `::cqrs_replica` |
+///
+/// | of a field | meaning |
+/// |---|---|
+/// | `key` | the key's column, or one of them in the order of the master's key |
+/// | `from = "full_name"` | the member of the data that feeds it, if it has another name |
+/// | `column = "state"` | the column's name in the table; without it that of the field |
+/// | `skip` | no event feeds it: it is the database's, or your own |
+#[proc_macro_derive(Replica, attributes(replica))]
+pub fn derive_replica(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    replica::replica(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

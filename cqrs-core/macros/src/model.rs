@@ -10,6 +10,7 @@ use syn::{
 
 use crate::{
     attributes::{OfField, OfStruct},
+    errors::Errors,
     ttl,
 };
 
@@ -52,6 +53,9 @@ pub(crate) struct Field {
     pub(crate) bytes: bool,
 }
 
+const NAMED: &str = "a model is a struct with named fields, which become the members of its data: for \
+                     anything else write `impl Master` by hand";
+
 /// What the framework adds to the data.
 const RESERVED: [&str; 2] = ["cqrs_revision", "cqrs_updated"];
 
@@ -62,7 +66,7 @@ impl Model {
     /// All that is wrong with it.
     pub(crate) fn of(input: DeriveInput) -> Result<Self> {
         let mut errors = Errors::default();
-        let fields = named_fields(&input)?;
+        let fields = named_fields(&input, NAMED)?;
         only_lifetimes(&input.generics)?;
         let said = errors
             .take(OfStruct::read(&input.attrs))
@@ -125,19 +129,16 @@ impl Model {
     }
 }
 
-fn named_fields(
+pub(crate) fn named_fields(
     input: &DeriveInput,
+    otherwise: &str,
 ) -> Result<syn::punctuated::Punctuated<syn::Field, syn::Token![,]>> {
     if let Data::Struct(data) = &input.data
         && let Fields::Named(fields) = &data.fields
     {
         return Ok(fields.named.clone());
     }
-    Err(Error::new(
-        input.ident.span(),
-        "a model is a struct with named fields, which become the members of its data: for anything \
-         else write `impl Master` by hand",
-    ))
+    Err(Error::new(input.ident.span(), otherwise))
 }
 
 fn only_lifetimes(generics: &Generics) -> Result<()> {
@@ -287,29 +288,4 @@ fn tracked(fields: &[Field], said: Option<&[Ident]>, errors: &mut Errors) -> Tra
         }
     }
     Tracked::Members(members)
-}
-
-/// All that is wrong, to be said at once.
-#[derive(Default)]
-struct Errors(Option<Error>);
-
-impl Errors {
-    fn push(&mut self, span: Span, problem: impl std::fmt::Display) {
-        self.add(Error::new(span, problem));
-    }
-
-    fn take<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.add(error)).ok()
-    }
-
-    fn add(&mut self, error: Error) {
-        match &mut self.0 {
-            Some(errors) => errors.combine(error),
-            None => self.0 = Some(error),
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        self.0.map_or(Ok(()), Err)
-    }
 }
