@@ -22,6 +22,7 @@ mod model;
 mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod replica;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
 #[cfg(feature = "sqlite")]
@@ -39,11 +40,14 @@ pub mod metrics {}
 
 pub use config::{InvalidConfig, WorkerConfig};
 pub use cqrs_core::Shutdown;
+#[cfg(feature = "derive")]
+pub use cqrs_macros::Replica;
 pub use error::WorkerError;
 pub use failure::Failure;
 pub use handler::Handler;
 pub use migrate::migrate;
 pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
+pub use replica::Replica;
 pub use store::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
     ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,

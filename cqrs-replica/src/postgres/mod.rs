@@ -9,6 +9,7 @@ mod references;
 mod savepoint;
 mod sql;
 mod tables;
+mod values;
 mod work;
 
 use std::sync::Arc;
