@@ -11,6 +11,8 @@ mod error;
 mod failure;
 mod handler;
 mod heartbeat;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod hooks;
 mod lane;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod letter;
@@ -27,6 +29,8 @@ mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod status;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod step;
 mod store;
 mod supervisor;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -42,8 +46,12 @@ pub use cqrs_core::Shutdown;
 pub use error::WorkerError;
 pub use failure::Failure;
 pub use handler::Handler;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use hooks::Hooks;
 pub use migrate::migrate;
 pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use step::Step;
 pub use store::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
     ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,

@@ -4,7 +4,12 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use cqrs_core::{CqrsId, RetryPolicy};
 
-use crate::{Handler, ReplicaStore, handler::DynHandler};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::hooks::{DynHooks, Hooks};
+use crate::{
+    Handler, ReplicaStore,
+    handler::{DynHandler, Registered},
+};
 
 /// The models of one worker, by `cqrs_id`. Cheap to clone.
 pub struct Models<S: ReplicaStore> {
@@ -78,6 +83,14 @@ pub struct Model<S: ReplicaStore> {
 pub(crate) enum Target<S: ReplicaStore> {
     /// A table, by its mapping.
     Table(TableModel),
+    /// A table, with the user's code around its writes.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Hooked {
+        table: TableModel,
+        hooks: Arc<dyn DynHooks<S>>,
+        /// Whether they see every revision, in order.
+        in_step: bool,
+    },
     /// The user's code.
     Handler {
         #[cfg_attr(
@@ -88,6 +101,27 @@ pub(crate) enum Target<S: ReplicaStore> {
         /// Whether it sees every revision, in order.
         in_step: bool,
     },
+}
+
+impl<S: ReplicaStore> Target<S> {
+    /// Whether every revision is applied, in order.
+    pub(crate) const fn in_step(&self) -> bool {
+        match self {
+            Self::Table(_) => false,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Self::Hooked { in_step, .. } => *in_step,
+            Self::Handler { in_step, .. } => *in_step,
+        }
+    }
+
+    /// The table that is written to.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const fn table(&self) -> Option<&TableModel> {
+        match self {
+            Self::Table(table) | Self::Hooked { table, .. } => Some(table),
+            Self::Handler { .. } => None,
+        }
+    }
 }
 
 impl<S: ReplicaStore> Model<S> {
@@ -107,18 +141,43 @@ impl<S: ReplicaStore> Model<S> {
     /// dead one, retried after that, is superseded.
     pub fn handler(cqrs_id: CqrsId, handler: impl Handler<S>) -> Self {
         let target = Target::Handler {
-            handler: Arc::new(handler),
+            handler: Arc::new(Registered(handler)),
             in_step: true,
         };
         Self::new(cqrs_id, target, OnExpired::Park)
     }
 
-    /// Lets a handler skip what a newer revision has overtaken, instead of waiting for the gap to
-    /// close. Nothing changes for a table, which always takes the latest state.
+    /// Puts code of your own around the writes of a table. Nothing changes for a handler.
+    ///
+    /// From then on events are written one by one rather than set by set, and every revision in
+    /// order, under the terms of [`Model::handler`]: a hook may do what cannot be left out, and
+    /// "created" should come before "updated". With [`Model::latest`] only what is newer than the
+    /// table's state comes to the hooks, at once and whatever is missing before it, as with
+    /// django-cqrs. An expired event is judged as for the table.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: impl Hooks<S>) -> Self {
+        self.target = match self.target {
+            Target::Table(table) | Target::Hooked { table, .. } => Target::Hooked {
+                table,
+                hooks: Arc::new(hooks),
+                in_step: true,
+            },
+            handler @ Target::Handler { .. } => handler,
+        };
+        self
+    }
+
+    /// Lets a handler, or a table's hooks, skip what a newer revision has overtaken, instead of
+    /// waiting for the gap to close. Nothing changes for a table without hooks, which always takes
+    /// the latest state.
     #[must_use]
     pub fn latest(mut self) -> Self {
-        if let Target::Handler { in_step, .. } = &mut self.target {
-            *in_step = false;
+        match &mut self.target {
+            Target::Table(_) => {}
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Target::Hooked { in_step, .. } => *in_step = false,
+            Target::Handler { in_step, .. } => *in_step = false,
         }
         self
     }
@@ -165,6 +224,8 @@ impl<S: ReplicaStore> fmt::Debug for Model<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target: &dyn fmt::Debug = match &self.target {
             Target::Table(table) => table,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Target::Hooked { table, .. } => table,
             Target::Handler { in_step: true, .. } => &"handler, in step",
             Target::Handler { in_step: false, .. } => &"handler, latest",
         };

@@ -12,6 +12,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
+    step::WriteTable,
     table::{Description, TablePlan, TableWrites},
 };
 
@@ -149,6 +150,8 @@ pub trait Backend: Send + 'static {
 pub trait Work: Send {
     /// The store it belongs to.
     type Store: ReplicaStore;
+    /// What writes to tables for a hook.
+    type Writer: WriteTable<Self::Store>;
 
     /// Takes up letters that are due, and waiting ones of `known` models.
     fn take_due(
@@ -196,6 +199,9 @@ pub trait Work: Send {
         plan: &TablePlan,
         writes: &TableWrites<'_>,
     ) -> impl Future<Output = Result<(), Failed>> + Send;
+
+    /// What a hook writes to its table with, inside [`Self::handle`].
+    fn writer(&self) -> Self::Writer;
 
     /// Gives an event to a handler inside a savepoint. After a [`Failed`] the transaction must be
     /// given up; after a [`Fault`] it goes on as if the handler had not been called.

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     Applied, LetterState, Model, OnExpired, ReplicaStore, SkipReason,
     letter::{Fault, Reason, in_words},
-    model::Target,
     rules::{self, Decision, Terms},
 };
 
@@ -75,7 +74,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
             return Ruling::Settled;
         }
         let facts = item.facts(event);
-        let in_step = matches!(model.target, Target::Handler { in_step: true, .. });
+        let in_step = model.target.in_step();
         let terms = Terms {
             tolerance: TimeDelta::from_std(self.context.policy.clock_tolerance)
                 .unwrap_or(TimeDelta::MAX),

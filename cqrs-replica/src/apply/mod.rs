@@ -1,8 +1,8 @@
 //! Applying messages, written once for all databases.
 //!
 //! A batch is one transaction: the instances are locked in key order, the items judged by
-//! [`crate::rules`], tables written set by set, handlers called each in a savepoint, then states
-//! and letters stored. When the transaction fails for the sake of a message, it is repeated message
+//! [`crate::rules`], tables written set by set, handlers and hooks called each in a savepoint, then
+//! states and letters stored. When the transaction fails for the sake of a message, it is repeated message
 //! by message, and the one that fails alone becomes a letter in a transaction of its own. Retries
 //! and ended waits take the same way. What the database does not take, though it answers, is set
 //! aside likewise, without an attempt.
@@ -12,6 +12,7 @@ mod backend;
 mod batch;
 mod calling;
 mod handlers;
+mod hooked;
 mod instance;
 mod item;
 mod judging;

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::{
     PostgresReplica,
     error::{run, try_run},
-    letters, savepoint, sql, tables,
+    letters, savepoint, sql,
+    tables::{self, TableWriter},
 };
 use crate::{
     LetterState,
@@ -45,6 +46,7 @@ impl<'c> PostgresWork<'c> {
 
 impl Work for PostgresWork<'_> {
     type Store = PostgresReplica;
+    type Writer = TableWriter;
 
     async fn take_due(
         &mut self,
@@ -149,6 +151,10 @@ impl Work for PostgresWork<'_> {
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
         tables::write(&mut self.tx, self.limit, plan, writes).await
+    }
+
+    fn writer(&self) -> TableWriter {
+        TableWriter { limit: self.limit }
     }
 
     async fn handle(

@@ -13,7 +13,7 @@ use super::{
     error::{run, try_run},
     letters, savepoint, sql,
     stored::{optional_uuid, time},
-    tables,
+    tables::{self, TableWriter},
 };
 use crate::{
     LetterState,
@@ -39,6 +39,7 @@ impl<'c> SqliteWork<'c> {
 
 impl Work for SqliteWork<'_> {
     type Store = SqliteReplica;
+    type Writer = TableWriter;
 
     async fn take_due(
         &mut self,
@@ -144,6 +145,10 @@ impl Work for SqliteWork<'_> {
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
         tables::write(&mut self.tx, self.limit, plan, writes).await
+    }
+
+    fn writer(&self) -> TableWriter {
+        TableWriter { limit: self.limit }
     }
 
     async fn handle(

@@ -13,6 +13,7 @@ mod fixture;
 mod bookkeeping;
 mod faults;
 mod handlers;
+mod hooks;
 mod in_step;
 mod letters;
 mod message;
