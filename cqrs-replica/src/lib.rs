@@ -24,6 +24,7 @@ mod model;
 mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod retrying;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
 #[cfg(feature = "sqlite")]
@@ -50,6 +51,7 @@ pub use handler::Handler;
 pub use hooks::Hooks;
 pub use migrate::migrate;
 pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
+pub use retrying::{FailedAttempt, Retry};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use step::Step;
 pub use store::{

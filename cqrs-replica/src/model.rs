@@ -1,14 +1,15 @@
 //! The models that a worker knows.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use cqrs_core::{CqrsId, RetryPolicy};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::hooks::{DynHooks, Hooks};
 use crate::{
-    Handler, ReplicaStore,
+    FailedAttempt, Handler, ReplicaStore, Retry,
     handler::{DynHandler, Registered},
+    retrying::Decide,
 };
 
 /// The models of one worker, by `cqrs_id`. Cheap to clone.
@@ -73,10 +74,20 @@ pub struct Model<S: ReplicaStore> {
     pub(crate) target: Target<S>,
     /// How often and how fast a failed event is tried again.
     pub retry: RetryPolicy,
+    /// The model's own word on a failed attempt.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "the databases ask it")
+    )]
+    pub(crate) decide: Option<Decide>,
+    /// How long a statement on its table, or one of its handler's, may take. `None`: as long as any.
+    pub statement_timeout: Option<Duration>,
     /// What to do with an event past its time to live.
     pub on_expired: OnExpired,
     /// Whether a sync may put an older state over a newer one.
     pub sync_downgrade: bool,
+    /// Whether a sync is applied only if it was sent to this queue alone.
+    pub only_direct_syncs: bool,
 }
 
 /// Into what events are applied.
@@ -189,6 +200,54 @@ impl<S: ReplicaStore> Model<S> {
         self
     }
 
+    /// Asks a rule of the model's own after each failed attempt, in place of [`Model::retry`]:
+    /// `should_retry_cqrs` and `get_cqrs_retry_delay` of django-cqrs in one.
+    ///
+    /// Not asked is it about what a handler has decided itself ([`Failure::retry_after`],
+    /// [`Failure::park`]), about a panic, and about an expired message.
+    ///
+    /// ```
+    /// # #[cfg(feature = "postgres")] {
+    /// use std::time::Duration;
+    ///
+    /// use cqrs_replica::{Model, Retry, TableModel, postgres::PostgresReplica};
+    ///
+    /// let cqrs_id = cqrs_core::CqrsId::new("invoice").unwrap();
+    /// let model = Model::table(cqrs_id, TableModel::new("invoice", "id")).with_retry_decision(
+    ///     |failed| match failed.reason {
+    ///         // Someone will add the column.
+    ///         "schema" => Retry::After(Duration::from_secs(60)),
+    ///         "type" => Retry::Dead,
+    ///         _ => Retry::Backoff,
+    ///     },
+    /// );
+    /// # let _: Model<PostgresReplica> = model;
+    /// # }
+    /// ```
+    ///
+    /// [`Failure::retry_after`]: crate::Failure::retry_after
+    /// [`Failure::park`]: crate::Failure::park
+    #[must_use]
+    pub fn with_retry_decision(
+        mut self,
+        decide: impl Fn(&FailedAttempt<'_>) -> Retry + Send + Sync + 'static,
+    ) -> Self {
+        self.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// Sets [`Model::statement_timeout`], on `PostgreSQL`; `SQLite` has none, and a worker there
+    /// refuses to start with one.
+    ///
+    /// A statement that takes longer is the event's failure and counts as an attempt, where one that
+    /// exceeds the database's own limit does not. Waiting for a lock takes half of it at most, and
+    /// remains nobody's fault.
+    #[must_use]
+    pub const fn with_statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = Some(timeout);
+        self
+    }
+
     /// Sets [`Model::on_expired`].
     #[must_use]
     pub const fn with_on_expired(mut self, on_expired: OnExpired) -> Self {
@@ -203,10 +262,18 @@ impl<S: ReplicaStore> Model<S> {
         self
     }
 
+    /// Sets [`Model::only_direct_syncs`]: syncs that were sent to every queue are left out and
+    /// counted, by the reason `broadcast_sync`. Saves and deletes are applied in any case.
+    #[must_use]
+    pub const fn with_only_direct_syncs(mut self, only_direct_syncs: bool) -> Self {
+        self.only_direct_syncs = only_direct_syncs;
+        self
+    }
+
     fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
         // 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
         let retry = RetryPolicy {
-            initial: std::time::Duration::from_secs(2),
+            initial: Duration::from_secs(2),
             max_attempts: Some(31),
             ..RetryPolicy::default()
         };
@@ -214,8 +281,11 @@ impl<S: ReplicaStore> Model<S> {
             cqrs_id,
             target,
             retry,
+            decide: None,
+            statement_timeout: None,
             on_expired,
             sync_downgrade: false,
+            only_direct_syncs: false,
         }
     }
 }
@@ -235,7 +305,8 @@ impl<S: ReplicaStore> fmt::Debug for Model<S> {
             .field("retry", &self.retry)
             .field("on_expired", &self.on_expired)
             .field("sync_downgrade", &self.sync_downgrade)
-            .finish()
+            .field("only_direct_syncs", &self.only_direct_syncs)
+            .finish_non_exhaustive()
     }
 }
 

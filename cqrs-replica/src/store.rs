@@ -256,6 +256,8 @@ pub enum SkipReason {
     Stale,
     /// The instance has been deleted since.
     Deleted,
+    /// It is a sync to every queue, and the model takes only those to its own.
+    BroadcastSync,
     /// A later message of the same batch carries a newer state of a table model, which alone was
     /// written.
     Overtaken,
@@ -269,6 +271,7 @@ impl SkipReason {
             Self::Duplicate => "duplicate",
             Self::Stale => "stale",
             Self::Deleted => "deleted",
+            Self::BroadcastSync => "broadcast_sync",
             Self::Overtaken => "overtaken",
         }
     }

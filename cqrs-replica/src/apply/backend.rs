@@ -61,6 +61,8 @@ pub struct Span<'i> {
 
 /// One connection to a replica's database.
 pub trait Backend: Send + 'static {
+    /// Whether a statement can be given a time of its own.
+    const TIMES_STATEMENTS: bool;
     /// The store it belongs to.
     type Store: ReplicaStore;
     /// An open transaction.
@@ -200,15 +202,17 @@ pub trait Work: Send {
         writes: &TableWrites<'_>,
     ) -> impl Future<Output = Result<(), Failed>> + Send;
 
-    /// What a hook writes to its table with, inside [`Self::handle`].
-    fn writer(&self) -> Self::Writer;
+    /// What a hook writes to its table with, inside [`Self::handle`] with the same timeout.
+    fn writer(&self, timeout: Option<Duration>) -> Self::Writer;
 
     /// Gives an event to a handler inside a savepoint. After a [`Failed`] the transaction must be
-    /// given up; after a [`Fault`] it goes on as if the handler had not been called.
+    /// given up; after a [`Fault`] it goes on as if the handler had not been called. `timeout` is how
+    /// long each of its statements may take, if the model says.
     fn handle(
         &mut self,
         handler: &dyn DynHandler<Self::Store>,
         event: &Event,
+        timeout: Option<Duration>,
     ) -> impl Future<Output = Result<Result<(), Fault>, Failed>> + Send;
 
     /// Stores what is known of instances.

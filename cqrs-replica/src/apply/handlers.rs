@@ -7,7 +7,7 @@ use cqrs_core::Event;
 use super::{
     backend::{Failed, Work},
     batch::{Batch, Ruling, Slot},
-    hooked,
+    hooked::{self, Called},
     item::Item,
 };
 use crate::{Model, letter::Fault, model::Target};
@@ -130,11 +130,20 @@ impl Line {
         event: &Event,
     ) -> Result<Result<(), Fault>, Failed> {
         match &model.target {
-            Target::Handler { handler, .. } => work.handle(&**handler, event).await,
+            Target::Handler { handler, .. } => {
+                let timeout = model.statement_timeout;
+                work.handle(&**handler, event, timeout).await
+            }
             Target::Hooked { hooks, .. } => {
                 let known = batch.instances[self.instance].known.as_ref();
                 let creates = known.is_none_or(|known| known.deleted);
-                hooked::call(work, &batch.context.plans, &**hooks, event, creates).await
+                let called = Called {
+                    hooks: &**hooks,
+                    event,
+                    creates,
+                    timeout: model.statement_timeout,
+                };
+                hooked::call(work, &batch.context.plans, called).await
             }
             // Written set by set.
             Target::Table(_) => Ok(Ok(())),

@@ -1,6 +1,6 @@
 //! Calling a table's hooks: to whoever calls it, a hook is a handler.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use cqrs_core::Event;
 
@@ -15,22 +15,34 @@ use crate::{
     letter::{Fault, Reason},
 };
 
+/// The hooks to call, and what with.
+pub(super) struct Called<'c, S: ReplicaStore> {
+    pub(super) hooks: &'c dyn DynHooks<S>,
+    pub(super) event: &'c Event,
+    pub(super) creates: bool,
+    pub(super) timeout: Option<Duration>,
+}
+
 /// Gives an event to the hook for it. Answers as [`Work::handle`] does.
 pub(super) async fn call<W: Work>(
     work: &mut W,
     plans: &PlanSet,
-    hooks: &dyn DynHooks<W::Store>,
-    event: &Event,
-    creates: bool,
+    called: Called<'_, W::Store>,
 ) -> Result<Result<(), Fault>, Failed> {
+    let Called {
+        hooks,
+        event,
+        creates,
+        timeout,
+    } = called;
     let plan = match plans.get(&event.cqrs_id) {
         Ok(plan) => plan,
         Err(problem) => return Ok(Err(Fault::new(Reason::Schema, problem))),
     };
     let recent = plans.is_recent(&event.cqrs_id);
-    let writer = work.writer();
+    let writer = work.writer(timeout);
     let step = Step::new(event, creates, (plan, recent), &writer);
-    work.handle(&Hook { hooks, step }, event).await
+    work.handle(&Hook { hooks, step }, event, timeout).await
 }
 
 struct Hook<'h, S: ReplicaStore> {

@@ -1,7 +1,7 @@
 //! What to do with an item: the rules, and all that the rules need not know.
 
 use chrono::TimeDelta;
-use cqrs_core::{Event, wire};
+use cqrs_core::{Event, Signal, wire};
 
 use super::{
     batch::{Batch, Ruling},
@@ -70,6 +70,10 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let (Some(event), Some(place)) = (item.event(), self.slots[at].instance) else {
             return Ruling::Settled;
         };
+        if model.only_direct_syncs && event.signal == Signal::Sync && item.is_broadcast(event) {
+            self.slots[at].answer = Some(Applied::Skipped(SkipReason::BroadcastSync));
+            return Ruling::Settled;
+        }
         if self.kept(at, item) {
             return Ruling::Settled;
         }

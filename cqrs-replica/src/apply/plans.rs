@@ -133,6 +133,13 @@ impl Plans {
         self.clear();
         let mut problems = Vec::new();
         for model in models.iter() {
+            if model.statement_timeout.is_some() && !B::TIMES_STATEMENTS {
+                problems.push(format!(
+                    "model {:?}: this database gives no statement a time of its own: remove \
+                     `statement_timeout`",
+                    model.cqrs_id.as_str()
+                ));
+            }
             let Some(table) = model.target.table() else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! The items of table models: judged one by one, written set by set.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cqrs_core::{CqrsId, InstanceKey, Signal};
 
@@ -31,7 +31,7 @@ pub(super) async fn apply<W: Work>(
     batch: &mut Batch<'_, W::Store>,
     items: &[Item<'_>],
 ) -> Result<(), Failed> {
-    let mut tables: Vec<Arc<TablePlan>> = Vec::new();
+    let mut tables: Vec<(Arc<TablePlan>, Option<Duration>)> = Vec::new();
     let mut table_of: HashMap<&CqrsId, usize> = HashMap::new();
     let mut rows: Vec<Pending<'_>> = Vec::new();
     let mut row_of: HashMap<usize, usize> = HashMap::new();
@@ -76,7 +76,7 @@ pub(super) async fn apply<W: Work>(
             }
         };
         let table = *table_of.entry(&event.cqrs_id).or_insert_with(|| {
-            tables.push(Arc::clone(plan));
+            tables.push((Arc::clone(plan), model.statement_timeout));
             tables.len() - 1
         });
         batch.applied(at, item, gap, expired);
@@ -96,7 +96,13 @@ pub(super) async fn apply<W: Work>(
             rows.push(pending);
         }
     }
-    let mut writes: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
+    let mut writes: Vec<TableWrites<'_>> = tables
+        .iter()
+        .map(|&(_, timeout)| TableWrites {
+            timeout,
+            ..TableWrites::default()
+        })
+        .collect();
     for pending in rows {
         let writes = &mut writes[pending.table];
         if pending.deleted {
@@ -104,7 +110,7 @@ pub(super) async fn apply<W: Work>(
         }
         writes.rows.extend(pending.row);
     }
-    for (plan, writes) in tables.iter().zip(&writes) {
+    for ((plan, _), writes) in tables.iter().zip(&writes) {
         work.write(plan, writes).await?;
     }
     Ok(())

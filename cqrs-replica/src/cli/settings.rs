@@ -66,13 +66,18 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
     if let Some(columns) = &model.columns {
         table = table.with_columns(columns.clone());
     }
-    Model::table(model.cqrs_id.clone(), table)
-        .with_retry(replica.retry())
+    let table = Model::table(model.cqrs_id.clone(), table)
+        .with_retry(replica.retry_of(model))
         .with_on_expired(match model.on_expired.unwrap_or(replica.on_expired) {
             ExpiredMessage::Apply => OnExpired::Apply,
             ExpiredMessage::Dead => OnExpired::Park,
         })
         .with_sync_downgrade(model.sync_downgrade)
+        .with_only_direct_syncs(model.only_direct_syncs);
+    match model.statement_timeout {
+        Some(timeout) => table.with_statement_timeout(timeout),
+        None => table,
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How much longer than the server we wait for it to end a statement.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// A connection with its limits.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl PostgresConnection {
 }
 
 impl Backend for PostgresConnection {
+    const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
     type Work<'w> = PostgresWork<'w>;
 
@@ -58,8 +59,7 @@ impl Backend for PostgresConnection {
             .connection
             .begin_with("begin isolation level read committed");
         let transaction = run(self.limit, begin).await?;
-        let idle_limit = self.config.idle_in_transaction_timeout;
-        Ok(PostgresWork::new(transaction, self.limit, idle_limit))
+        Ok(PostgresWork::new(transaction, self.limit, &self.config))
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {

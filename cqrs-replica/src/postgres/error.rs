@@ -107,6 +107,13 @@ pub(super) fn lost_a_race(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// Whether the server has ended the statement for the time it took.
+pub(super) fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<PgDatabaseError>()
+        .is_some_and(|error| error.code() == QUERY_CANCELED)
+}
+
 fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
@@ -114,4 +121,5 @@ fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";
+const QUERY_CANCELED: &str = "57014";
 const NO_SUCH_SAVEPOINT: &str = "3B001";

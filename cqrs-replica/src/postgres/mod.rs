@@ -8,6 +8,7 @@ mod letters;
 mod savepoint;
 mod sql;
 mod tables;
+mod timeout;
 mod work;
 
 use std::sync::Arc;

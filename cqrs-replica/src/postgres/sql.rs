@@ -32,6 +32,7 @@ statements! {
     RETIRE = "retire",
     RETRY_LETTERS = "retry_letters",
     SAVE = "save",
+    SET_TIMEOUTS = "set_timeouts",
     STATES = "states",
     SUPERSEDE = "supersede",
     TAKE_DUE = "take_due",

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, future::Future, pin::Pin, time::Duration};
 
 use sqlx::PgConnection;
 
-use super::{PostgresReplica, error::try_run};
+use super::{PostgresReplica, error::try_run, timeout};
 use crate::{
     apply::Failed,
     step::WriteTable,
@@ -18,6 +18,8 @@ const CHUNK: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct TableWriter {
     pub(super) limit: Duration,
+    /// The model's own, which the server has been told.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl WriteTable<PostgresReplica> for TableWriter {
@@ -27,7 +29,13 @@ impl WriteTable<PostgresReplica> for TableWriter {
         plan: &'a TablePlan,
         writes: &'a TableWrites<'_>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send + 'a>> {
-        Box::pin(write(connection, self.limit, plan, writes))
+        Box::pin(async move {
+            let written = write(connection, self.limit, plan, writes).await;
+            match self.timeout {
+                Some(timeout) => written.map_err(|failed| timeout::blame(failed, timeout)),
+                None => written,
+            }
+        })
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::postgres::classify};
+use cqrs_core::{
+    CqrsId, Event, QueueName, StoreError,
+    database::postgres::{PostgresConfig, classify},
+};
 use sqlx::{Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
@@ -12,6 +15,7 @@ use super::{
     error::{run, try_run},
     letters, savepoint, sql,
     tables::{self, TableWriter},
+    timeout,
 };
 use crate::{
     LetterState,
@@ -19,6 +23,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
+    step::WriteTable,
     table::{TablePlan, TableWrites},
 };
 
@@ -27,20 +32,16 @@ use crate::{
 pub struct PostgresWork<'c> {
     tx: Transaction<'c, Postgres>,
     limit: Duration,
-    idle_limit: Duration,
+    config: &'c PostgresConfig,
 }
 
 impl<'c> PostgresWork<'c> {
     pub(super) const fn new(
         tx: Transaction<'c, Postgres>,
         limit: Duration,
-        idle_limit: Duration,
+        config: &'c PostgresConfig,
     ) -> Self {
-        Self {
-            tx,
-            limit,
-            idle_limit,
-        }
+        Self { tx, limit, config }
     }
 }
 
@@ -150,19 +151,35 @@ impl Work for PostgresWork<'_> {
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
-        tables::write(&mut self.tx, self.limit, plan, writes).await
+        let Some(timeout) = writes.timeout else {
+            return tables::write(&mut self.tx, self.limit, plan, writes).await;
+        };
+        timeout::set(&mut self.tx, self.config, timeout).await?;
+        let writer = self.writer(Some(timeout));
+        writer.write(&mut self.tx, plan, writes).await?;
+        timeout::reset(&mut self.tx, self.config).await?;
+        Ok(())
     }
 
-    fn writer(&self) -> TableWriter {
-        TableWriter { limit: self.limit }
+    fn writer(&self, timeout: Option<Duration>) -> TableWriter {
+        TableWriter {
+            limit: timeout.map_or(self.limit, timeout::limit),
+            timeout,
+        }
     }
 
     async fn handle(
         &mut self,
         handler: &dyn DynHandler<PostgresReplica>,
         event: &Event,
+        timeout: Option<Duration>,
     ) -> Result<Result<(), Fault>, Failed> {
-        savepoint::handle(&mut self.tx, self.limit, self.idle_limit, handler, event).await
+        let patience = savepoint::Patience {
+            limit: self.limit,
+            config: self.config,
+            timeout,
+        };
+        savepoint::handle(&mut self.tx, patience, handler, event).await
     }
 
     async fn save(

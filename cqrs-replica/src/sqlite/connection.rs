@@ -41,6 +41,7 @@ impl SqliteConnection {
 }
 
 impl Backend for SqliteConnection {
+    const TIMES_STATEMENTS: bool = false;
     type Store = SqliteReplica;
     type Work<'w> = SqliteWork<'w>;
 

@@ -147,7 +147,7 @@ impl Work for SqliteWork<'_> {
         tables::write(&mut self.tx, self.limit, plan, writes).await
     }
 
-    fn writer(&self) -> TableWriter {
+    fn writer(&self, _timeout: Option<Duration>) -> TableWriter {
         TableWriter { limit: self.limit }
     }
 
@@ -155,6 +155,7 @@ impl Work for SqliteWork<'_> {
         &mut self,
         handler: &dyn DynHandler<SqliteReplica>,
         event: &Event,
+        _timeout: Option<Duration>,
     ) -> Result<Result<(), Fault>, Failed> {
         savepoint::handle(&mut self.tx, self.limit, handler, event).await
     }

@@ -21,6 +21,7 @@ mod order;
 #[cfg(feature = "servers")]
 mod postgres;
 mod recorder;
+mod retries;
 mod schema;
 mod sqlite;
 mod syncs;

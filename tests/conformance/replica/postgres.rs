@@ -12,6 +12,7 @@ use super::fixture::Fixture;
 mod blocked;
 mod plans;
 mod sessions;
+mod timeouts;
 
 /// A database on the tests' server.
 pub(super) struct Database {

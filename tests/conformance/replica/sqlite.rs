@@ -2,7 +2,7 @@
 
 use cqrs_core::{SecretUrl, StoreError, database::sqlite::SqliteConfig};
 use cqrs_replica::{
-    Applied, TableModel,
+    Applied, ReplicaSession, TableModel,
     sqlite::{SqliteReplica, migrate, statements},
 };
 use sqlx::{
@@ -12,7 +12,7 @@ use sqlx::{
 use tempfile::TempDir;
 
 use super::{
-    fixture::{APPLIED, Fixture, Replica, assert_eq_rows, table},
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
     message::Message,
 };
 
@@ -124,6 +124,21 @@ impl Fixture for Database {
 }
 
 suite!(Database);
+
+#[tokio::test]
+async fn a_statement_timeout_is_refused_at_the_start() {
+    let timeout = std::time::Duration::from_secs(1);
+    let model = table("account", TableModel::new("account", "id"));
+    let models = [model.with_statement_timeout(timeout)];
+    let mut replica = Replica::<Database>::new(&[ACCOUNT], models).await;
+    let error = replica
+        .session
+        .check_models(&replica.models)
+        .await
+        .unwrap_err();
+    let words = error.to_string();
+    assert!(words.contains("`statement_timeout`"), "{words}");
+}
 
 /// The hot statements find their rows by index.
 #[tokio::test]
