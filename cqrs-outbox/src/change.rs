@@ -41,6 +41,7 @@ pub(crate) struct Draft {
     tracked: Tracked,
     pub(crate) previous: Option<Object>,
     pub(crate) queue: Option<QueueName>,
+    pub(crate) forced: bool,
     pub(crate) ttl: Option<Duration>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) meta: Option<String>,
@@ -139,6 +140,19 @@ impl Change {
                 return Err(Problem::QueueWithoutSync);
             }
             draft.queue = Some(QueueName::new(queue)?);
+            Ok(())
+        })
+    }
+
+    /// Replicas take this sync even where they know a later revision: the way back for one that has
+    /// gone ahead, say of a master restored from a backup. What was deleted there stays deleted.
+    /// Anything but a sync is refused.
+    pub fn forced(self) -> Self {
+        self.and(|draft| {
+            if draft.signal != Signal::Sync {
+                return Err(Problem::ForcedWithoutSync);
+            }
+            draft.forced = true;
             Ok(())
         })
     }
@@ -259,6 +273,7 @@ fn draft(
         tracked,
         previous: None,
         queue: None,
+        forced: false,
         ttl: None,
         correlation_id: None,
         meta: None,

@@ -27,14 +27,40 @@ pub struct Entry {
     /// Whether this is the entry of its instance that takes the lock: exactly one is, the one for
     /// everyone if there is one.
     pub leads: bool,
-    /// Whether the instance's revision is raised. A sync carries it as it is, unless the instance
-    /// is marked deleted.
-    pub raises: bool,
-    /// Whether to write nothing unless the instance is live: a change that was filtered out.
-    pub only_live: bool,
+    /// What it does to the instance's revision.
+    pub effect: Effect,
+}
+
+/// What an entry does to its instance's revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Raises it.
+    Raise,
+    /// Raises it if the instance is live, and is nothing otherwise: a change that was filtered out.
+    RaiseIfLive,
+    /// Carries it as it is, unless the instance is marked deleted: a sync.
+    Carry {
+        /// Whether it is to be applied even where a later revision is known.
+        forced: bool,
+    },
 }
 
 impl Entry {
+    /// Whether the revision is raised, of an instance that is live.
+    pub fn raises(&self) -> bool {
+        !matches!(self.effect, Effect::Carry { .. })
+    }
+
+    /// Whether nothing is written unless the instance is live.
+    pub fn only_live(&self) -> bool {
+        self.effect == Effect::RaiseIfLive
+    }
+
+    /// Whether it is to be applied even where a later revision is known.
+    pub fn forced(&self) -> bool {
+        self.effect == Effect::Carry { forced: true }
+    }
+
     /// The instance's share.
     pub fn slot(&self) -> Slot {
         Slot::of(self.cqrs_id.as_str(), &self.instance_pk)

@@ -125,6 +125,9 @@ pub enum Problem {
     /// A save or delete to one queue: the other replicas would never see that revision.
     #[error("only a sync can be sent to one queue")]
     QueueWithoutSync,
+    /// A save or delete that is to be forced: its revision is new in any case.
+    #[error("only a sync can be forced")]
+    ForcedWithoutSync,
     /// Custom data of something that is not a delete.
     #[error("only a delete carries custom data")]
     CustomWithoutDelete,

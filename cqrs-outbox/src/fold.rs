@@ -24,7 +24,12 @@ use cqrs_core::{
     wire::{BodyTemplate, MAX_BODY},
 };
 
-use crate::{Problem, RecordError, change::Draft, entry::Entry, previous};
+use crate::{
+    Problem, RecordError,
+    change::Draft,
+    entry::{Effect, Entry},
+    previous,
+};
 
 /// What to write, and which of it stands for each change.
 #[derive(Debug)]
@@ -183,8 +188,15 @@ impl Instance {
             trace: change.trace,
             ttl: change.ttl,
             leads,
-            raises: signal != Signal::Sync,
-            only_live: self.outcome == Outcome::Drop,
+            effect: match signal {
+                Signal::Sync => Effect::Carry {
+                    forced: change.forced,
+                },
+                Signal::Save | Signal::Delete if self.outcome == Outcome::Drop => {
+                    Effect::RaiseIfLive
+                }
+                Signal::Save | Signal::Delete => Effect::Raise,
+            },
             queue,
         };
         Ok((members, entry))

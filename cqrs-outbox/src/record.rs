@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Change, OpenTransaction, Problem, RecordError,
-    entry::{Entry, Written},
+    entry::{Effect, Entry, Written},
     fold::{Folded, fold},
 };
 
@@ -199,14 +199,17 @@ fn of_instance(
     if made {
         // The lock has made revision 0, and this event is it.
         for entry in &mut folded.entries {
-            entry.raises = false;
+            entry.effect = match entry.effect {
+                Effect::Raise => Effect::Carry { forced: false },
+                other => other,
+            };
         }
         // Nor was it live before.
         folded.entries.retain(|entry| {
-            if entry.only_live {
+            if entry.only_live() {
                 filtered(entry);
             }
-            !entry.only_live
+            !entry.only_live()
         });
     }
     Ok(folded)

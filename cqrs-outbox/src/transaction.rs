@@ -70,7 +70,7 @@ mod sealed {
     /// The database's half of a record.
     pub trait Writer: Send {
         /// Writes entries of different instances, or of one with the same state. Those that were
-        /// not written since they are [`Entry::only_live`] are missing from the answer.
+        /// not written since they were filtered out and not live are missing from the answer.
         fn write(
             &mut self,
             entries: &[Entry],

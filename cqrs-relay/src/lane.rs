@@ -185,6 +185,7 @@ fn message(row: &OutboxRow) -> Message {
         headers: Headers {
             trace: row.trace.clone(),
             counted: true,
+            forced: row.forced,
         },
         timestamp: row.created_at,
     }

@@ -10,11 +10,18 @@ const COMMAND: &str = "cqrs-replica migrate";
 pub(crate) const POSTGRES: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    migrations: &[Migration {
-        number: 1,
-        name: "replica",
-        sql: include_str!("../migrations/postgres/replica/0001_replica.sql"),
-    }],
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "replica",
+            sql: include_str!("../migrations/postgres/replica/0001_replica.sql"),
+        },
+        Migration {
+            number: 2,
+            name: "forced",
+            sql: include_str!("../migrations/postgres/replica/0002_forced.sql"),
+        },
+    ],
 };
 
 /// For `SQLite`.
@@ -22,9 +29,16 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
 pub(crate) const SQLITE: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    migrations: &[Migration {
-        number: 1,
-        name: "replica",
-        sql: include_str!("../migrations/sqlite/replica/0001_replica.sql"),
-    }],
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "replica",
+            sql: include_str!("../migrations/sqlite/replica/0001_replica.sql"),
+        },
+        Migration {
+            number: 2,
+            name: "forced",
+            sql: include_str!("../migrations/sqlite/replica/0002_forced.sql"),
+        },
+    ],
 };

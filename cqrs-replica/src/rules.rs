@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | SAVE | applies if higher | applies if higher | applies |
 //! | DELETE | applies if higher | raises the tombstone, a duplicate | applies |
-//! | SYNC | applies if equal or higher, one message id only once; lower only when the model allows a downgrade | applies if higher | applies |
+//! | SYNC | applies if equal or higher, one message id only once; lower only when forced: by the message (`cqrs-forced`) or the model (`sync_downgrade`) | applies if higher | applies |
 //!
 //! For other masters the revision may restart at 0 after a delete, and a delete may carry too low a
 //! revision, so time decides as well, with a tolerance t between clocks: a SAVE on a live instance
@@ -53,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) revision: i64,
     pub(crate) updated: DateTime<Utc>,
     pub(crate) counted: bool,
+    /// Whether the message says that it is to be applied over a later revision.
+    pub(crate) forced: bool,
     pub(crate) message_id: Option<Uuid>,
 }
 
@@ -149,8 +151,9 @@ fn second_delete(known: &Known, facts: &Facts) -> Decision {
 
 /// Both sides count: `None` if the message is new.
 fn by_revision(known: &Known, facts: &Facts, terms: &Terms) -> Option<Decision> {
+    let downgrade = facts.forced || terms.sync_downgrade;
     let is_new = match (facts.signal, known.deleted) {
-        (Signal::Sync, false) => facts.revision >= known.revision || terms.sync_downgrade,
+        (Signal::Sync, false) => facts.revision >= known.revision || downgrade,
         _ => facts.revision > known.revision,
     };
     (!is_new).then(|| Decision::Skip(old(known, facts)))
@@ -160,6 +163,7 @@ fn by_revision(known: &Known, facts: &Facts, terms: &Terms) -> Option<Decision> 
 fn by_revision_and_time(known: &Known, facts: &Facts, terms: &Terms) -> Option<Decision> {
     let newer_by = facts.updated - known.updated;
     let newer = newer_by > TimeDelta::zero();
+    let downgrade = facts.forced || terms.sync_downgrade;
     let is_new = match (facts.signal, known.deleted) {
         (Signal::Save, false) => {
             facts.revision > known.revision
@@ -167,7 +171,7 @@ fn by_revision_and_time(known: &Known, facts: &Facts, terms: &Terms) -> Option<D
                 || (facts.revision == 0 && newer_by > terms.tolerance)
         }
         (Signal::Delete, _) => newer_by >= -terms.tolerance,
-        (Signal::Sync, false) => facts.revision >= known.revision || newer || terms.sync_downgrade,
+        (Signal::Sync, false) => facts.revision >= known.revision || newer || downgrade,
         (_, true) => newer,
     };
     (!is_new).then(|| Decision::Skip(old(known, facts)))

@@ -92,6 +92,7 @@ async fn wait_for(database: &Database, what: &str, count: &'static str, value: i
 }
 
 const COPIES: &str = "select cast(count(*) as text) from account_copy";
+const VERSION: &str = "select cast(version as text) from account_copy";
 const DEAD_LETTERS: &str =
     "select cast(count(*) as text) from cqrs_dead_letter where state = 'dead'";
 const DEAD_ROWS: &str = "select cast(count(*) as text) from cqrs_outbox_dead";
@@ -288,6 +289,35 @@ async fn a_table_that_does_not_fit_is_named_and_can_be_mended(stack: Stack) -> R
     worker.terminate().await
 }
 
+async fn a_forced_sync_takes_a_replica_back(stack: Stack) -> Result<()> {
+    stack.prepare().await?;
+    let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
+    for _ in 0..3 {
+        save(&stack, 1, |change| change).await?;
+    }
+    ledger::caught_up(&stack.master, &stack.replica, PATIENCE).await?;
+    // The master comes back from a backup of its first revision.
+    for restore in [
+        "update account set version = 1",
+        "update cqrs_revision set revision = 0",
+    ] {
+        stack.master.execute(restore).await?;
+    }
+    let restored = || {
+        let data = json!({"id": 1, "name": "one", "version": 1, "note": null});
+        Change::json("account", 1, Signal::Sync, data)
+    };
+    record(&stack, restored()).await?;
+    wait_for(&stack.master, "the sync is sent", OUTBOX, 0).await?;
+    record(&stack, restored().forced()).await?;
+    wait_for(&stack.replica, "the replica goes back", VERSION, 1).await?;
+    save(&stack, 1, |change| change).await?;
+    wait_for(&stack.replica, "and forth again", VERSION, 2).await?;
+    ledger::verify_rows(&stack.master, &stack.replica).await?;
+    relay.terminate().await?;
+    worker.terminate().await
+}
+
 async fn a_rolled_back_transaction_leaves_nothing(stack: Stack) -> Result<()> {
     stack.prepare().await?;
     let change = || Change::json("account", 1, Signal::Save, json!({"id": 1}));
@@ -334,6 +364,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn a_forced_sync_takes_a_replica_back() -> Result<()> {
+        super::a_forced_sync_takes_a_replica_back(Stack::embedded().await?).await
+    }
+
+    #[tokio::test]
     async fn a_rolled_back_transaction_leaves_nothing() -> Result<()> {
         super::a_rolled_back_transaction_leaves_nothing(Stack::embedded().await?).await
     }
@@ -362,6 +397,11 @@ mod servers {
     #[tokio::test]
     async fn a_table_that_does_not_fit_is_named_and_can_be_mended() -> Result<()> {
         super::a_table_that_does_not_fit_is_named_and_can_be_mended(Stack::servers().await?).await
+    }
+
+    #[tokio::test]
+    async fn a_forced_sync_takes_a_replica_back() -> Result<()> {
+        super::a_forced_sync_takes_a_replica_back(Stack::servers().await?).await
     }
 
     #[tokio::test]

@@ -29,6 +29,8 @@ pub struct Headers {
     /// `cqrs-counted`: the master counts revisions without gaps or restarts, so that revision alone
     /// decides the order.
     pub counted: bool,
+    /// `cqrs-forced`: a sync to be applied even where a later revision is known.
+    pub forced: bool,
 }
 
 impl Headers {
@@ -36,6 +38,8 @@ impl Headers {
     pub const TRACEPARENT: &'static str = "traceparent";
     /// The header of [`Headers::counted`]: a boolean.
     pub const COUNTED: &'static str = "cqrs-counted";
+    /// The header of [`Headers::forced`]: a boolean.
+    pub const FORCED: &'static str = "cqrs-forced";
 }
 
 /// Whom a message is for.

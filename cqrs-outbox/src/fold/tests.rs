@@ -64,18 +64,14 @@ fn event(entry: &Entry) -> Event {
 
 /// Key, signal, queue and condition of each entry.
 fn shape(folded: &Folded) -> Vec<(&str, &str, Option<&str>, bool)> {
-    let shape = |entry| {
-        let Entry {
-            instance_pk,
-            signal,
-            queue,
-            only_live,
-            ..
-        }: &Entry = entry;
-        let queue = queue.as_ref().map(QueueName::as_str);
-        (instance_pk.as_str(), signal.as_str(), queue, *only_live)
-    };
-    folded.entries.iter().map(shape).collect()
+    folded
+        .entries
+        .iter()
+        .map(|entry| {
+            let key = entry.instance_pk.as_str();
+            (key, entry.signal.as_str(), entry.queue(), entry.only_live())
+        })
+        .collect()
 }
 
 #[test]
@@ -166,7 +162,7 @@ fn a_sync_to_a_queue_carries_the_state_and_revision_of_the_save_beside_it() {
         Change::saved(&row(1, 2)),
     ]);
     assert!(!folded.entries[0].leads && folded.entries[1].leads);
-    assert!(!folded.entries[0].raises && folded.entries[1].raises);
+    assert!(!folded.entries[0].raises() && folded.entries[1].raises());
     for entry in &folded.entries {
         assert_eq!(event(entry).data.get("value").unwrap().get(), "2");
     }

@@ -63,7 +63,7 @@ impl PostgresSession {
             if is_event(&row)? {
                 due.rows.push(outbox_row(&row)?);
             } else {
-                due.next = duration(get(&row, 13)?);
+                due.next = duration(get(&row, 14)?);
             }
         }
         Ok(due)
@@ -119,9 +119,9 @@ impl Answer {
             if is_event(row)? {
                 answer.rows.push(outbox_row(row)?);
             } else {
-                answer.snapshot = get(row, 13)?;
-                answer.last_id = get(row, 14)?;
-                answer.cut_at = get(row, 15)?;
+                answer.snapshot = get(row, 14)?;
+                answer.last_id = get(row, 15)?;
+                answer.cut_at = get(row, 16)?;
             }
         }
         // All late rows have lower ids than all fresh ones.

@@ -12,11 +12,18 @@ use cqrs_core::{
 pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
     table: "cqrs_outbox_migrations",
     command: "cqrs-relay migrate",
-    migrations: &[Migration {
-        number: 1,
-        name: "outbox",
-        sql: include_str!("../../migrations/postgres/outbox/0001_outbox.sql"),
-    }],
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "outbox",
+            sql: include_str!("../../migrations/postgres/outbox/0001_outbox.sql"),
+        },
+        Migration {
+            number: 2,
+            name: "transactions",
+            sql: include_str!("../../migrations/postgres/outbox/0002_transactions.sql"),
+        },
+    ],
 };
 
 /// Applies what is missing.

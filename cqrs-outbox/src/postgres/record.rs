@@ -36,8 +36,9 @@ impl Writer for PgConnection {
             .bind(column(entries, Entry::traceparent))
             .bind(column(entries, Entry::ttl_micros))
             .bind(column(entries, |entry| entry.leads))
-            .bind(column(entries, |entry| entry.raises))
-            .bind(column(entries, |entry| entry.only_live))
+            .bind(column(entries, Entry::raises))
+            .bind(column(entries, Entry::only_live))
+            .bind(column(entries, Entry::forced))
             .fetch_all(self)
             .await
             .map_err(failed)?;

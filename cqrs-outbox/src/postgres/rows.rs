@@ -26,9 +26,10 @@ pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
         revision: Revision(get(row, 7)?),
         body: get::<Vec<u8>>(row, 8)?.into(),
         trace: Table::trace(get(row, 9)?),
-        created_at: get(row, 10)?,
-        expired: get(row, 11)?,
-        attempts: table.attempts(get::<i32>(row, 12)?.into())?,
+        forced: get(row, 10)?,
+        created_at: get(row, 11)?,
+        expired: get(row, 12)?,
+        attempts: table.attempts(get::<i32>(row, 13)?.into())?,
     })
 }
 

@@ -136,7 +136,7 @@ async fn raise(
     entry: &Entry,
     now: DateTime<Utc>,
 ) -> Result<Option<State>, RecordError> {
-    if entry.only_live {
+    if entry.only_live() {
         let live: bool = sqlx::query_scalar(LIVE)
             .bind(entry.cqrs_id.as_str())
             .bind(&entry.instance_pk)
@@ -152,7 +152,7 @@ async fn raise(
         .bind(&entry.instance_pk)
         .bind(now.timestamp_micros())
         .bind(entry.signal == cqrs_core::Signal::Delete)
-        .bind(entry.raises)
+        .bind(entry.raises())
         .fetch_one(connection)
         .await
         .map_err(failed)?;
@@ -187,6 +187,7 @@ async fn insert(
         .bind(entry.traceparent())
         .bind(now.timestamp_micros())
         .bind(expires.map(|time| time.timestamp_micros()))
+        .bind(entry.forced())
         .fetch_one(connection)
         .await
         .map_err(failed)?;

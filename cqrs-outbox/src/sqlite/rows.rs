@@ -29,9 +29,10 @@ pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
         revision: Revision(get(row, 7)?),
         body: get::<String>(row, 8)?.into(),
         trace: Table::trace(get(row, 9)?),
-        created_at: time(table, "created_at", get(row, 10)?)?,
-        expired: get(row, 11)?,
-        attempts: table.attempts(get(row, 12)?)?,
+        forced: get(row, 10)?,
+        created_at: time(table, "created_at", get(row, 11)?)?,
+        expired: get(row, 12)?,
+        attempts: table.attempts(get(row, 13)?)?,
     })
 }
 

@@ -48,6 +48,8 @@ pub struct OutboxRow {
     pub body: Bytes,
     /// The trace of the change.
     pub trace: Option<TraceContext>,
+    /// Whether a sync is to be applied even where a later revision is known.
+    pub forced: bool,
     /// When it was recorded.
     pub created_at: DateTime<Utc>,
     /// Whether its time to live had run out, on the database's clock.

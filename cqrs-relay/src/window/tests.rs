@@ -24,6 +24,7 @@ pub(crate) fn row(id: i64, key: u16) -> OutboxRow {
         revision: Revision(id),
         body: Bytes::from_static(b"{}"),
         trace: None,
+        forced: false,
         created_at: DateTime::UNIX_EPOCH,
         expired: false,
         attempts: 0,

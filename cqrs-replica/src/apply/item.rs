@@ -58,6 +58,7 @@ impl Item<'_> {
             revision: event.revision.0,
             updated: storable_time(event.updated),
             counted: self.incoming().headers.counted,
+            forced: self.incoming().headers.forced,
             message_id: self.incoming().message_id,
         }
     }

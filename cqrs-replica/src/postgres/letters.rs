@@ -24,6 +24,7 @@ fn take(row: &PgRow) -> Result<TakenLetter, sqlx::Error> {
     let headers = Headers {
         trace: trace.and_then(|text| text.parse().ok()),
         counted: row.try_get(10)?,
+        forced: row.try_get(11)?,
     };
     let body: Vec<u8> = row.try_get(8)?;
     Ok(TakenLetter {
@@ -137,7 +138,12 @@ pub(super) async fn insert(
                 .collect::<Vec<_>>(),
         )
         .bind(all().map(|letter| letter.signal).collect::<Vec<_>>())
-        .bind(all().map(|letter| letter.revision).collect::<Vec<_>>());
+        .bind(all().map(|letter| letter.revision).collect::<Vec<_>>())
+        .bind(
+            all()
+                .map(|letter| letter.incoming.headers.forced)
+                .collect::<Vec<_>>(),
+        );
     run(limit, insert.execute(connection)).await?;
     Ok(())
 }

@@ -33,6 +33,7 @@ fn facts(signal: Signal, revision: i64, at: i64) -> Facts {
         revision,
         updated: time(at),
         counted: true,
+        forced: false,
         message_id: None,
     }
 }
@@ -156,6 +157,19 @@ fn the_same_sync_applies_once_even_if_downgrades_are_allowed() {
     };
     assert_eq!(judge(Some(&later), &other, &allowed), APPLY);
     assert_eq!(judge(Some(&later), &other, &terms()), STALE);
+    let forced = |facts| Facts {
+        forced: true,
+        ..facts
+    };
+    assert_eq!(judge(Some(&later), &forced(other), &terms()), APPLY);
+    let django = Facts {
+        counted: false,
+        ..other
+    };
+    assert_eq!(judge(Some(&later), &django, &terms()), STALE);
+    assert_eq!(judge(Some(&later), &forced(django), &terms()), APPLY);
+    let tombstone = deleted(4, 1);
+    assert_eq!(judge(Some(&tombstone), &forced(other), &terms()), GONE);
     assert_eq!(after(Some(&later), &other).revision, 3);
 }
 

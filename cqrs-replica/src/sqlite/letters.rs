@@ -27,6 +27,7 @@ fn take(row: &SqliteRow) -> Result<TakenLetter, sqlx::Error> {
     let headers = Headers {
         trace: trace.and_then(|text| text.parse().ok()),
         counted: row.try_get(10)?,
+        forced: row.try_get(11)?,
     };
     let body: Vec<u8> = row.try_get(8)?;
     Ok(TakenLetter {
@@ -93,7 +94,8 @@ pub(super) async fn insert(
             .bind(letter.cqrs_id.as_deref())
             .bind(letter.instance_pk.as_deref())
             .bind(letter.signal)
-            .bind(letter.revision);
+            .bind(letter.revision)
+            .bind(incoming.headers.forced);
         run(limit, insert.execute(&mut *connection)).await?;
     }
     Ok(())

@@ -147,6 +147,7 @@ pub(crate) fn message(body: impl Into<Bytes>) -> Message {
         headers: Headers {
             trace: None,
             counted: true,
+            forced: false,
         },
         timestamp: DateTime::<Utc>::UNIX_EPOCH,
     }

@@ -263,6 +263,8 @@ macro_rules! suite {
             syncs::a_sync_repairs_the_row_of_its_revision,
             syncs::the_same_sync_is_applied_once,
             syncs::a_sync_does_not_go_back_unless_allowed,
+            syncs::a_forced_sync_goes_back,
+            syncs::a_forced_sync_stays_forced_as_a_letter,
             syncs::a_sync_does_not_bring_back_the_dead,
             syncs::only_direct_syncs_are_applied_where_that_is_asked_for,
             syncs::a_sync_that_waited_is_judged_by_how_it_came,

@@ -23,6 +23,7 @@ pub(super) struct Message {
     /// The members of the data, as JSON.
     pub(super) data: String,
     pub(super) counted: bool,
+    pub(super) forced: bool,
     pub(super) id: Option<Uuid>,
     /// JSON.
     pub(super) expires: String,
@@ -46,6 +47,7 @@ impl Message {
             at: revision,
             data: String::new(),
             counted: true,
+            forced: false,
             id: None,
             expires: "null".to_owned(),
             previous: "null".to_owned(),
@@ -99,6 +101,14 @@ impl Message {
     pub(super) fn django(self) -> Self {
         Self {
             counted: false,
+            ..self
+        }
+    }
+
+    /// To be applied over a later revision.
+    pub(super) fn forced(self) -> Self {
+        Self {
+            forced: true,
             ..self
         }
     }
@@ -169,6 +179,7 @@ impl Message {
             headers: Headers {
                 trace: None,
                 counted: self.counted,
+                forced: self.forced,
             },
             redelivered: false,
         })

@@ -59,6 +59,42 @@ pub(super) async fn a_sync_does_not_go_back_unless_allowed<F: Fixture>() {
     }
 }
 
+pub(super) async fn a_forced_sync_goes_back<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 3, "ahead")).await;
+    let stale = Applied::Skipped(SkipReason::Stale);
+    assert_eq!(replica.one(&sync(1, "lower", 1)).await, stale);
+    let forced = sync(1, "restored", 2).forced();
+    assert_eq!(replica.one(&forced).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["restored"]);
+    let duplicate = Applied::Skipped(SkipReason::Duplicate);
+    assert_eq!(replica.one(&forced).await, duplicate);
+    // From there on revisions count as before.
+    assert_eq!(replica.one(&account(1, 2, "next")).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["next"]);
+    replica.one(&gone(1, 3)).await;
+    let deleted = Applied::Skipped(SkipReason::Deleted);
+    assert_eq!(replica.one(&sync(2, "dead", 3).forced()).await, deleted);
+}
+
+/// What could not be applied is judged again by all that came with it.
+pub(super) async fn a_forced_sync_stays_forced_as_a_letter<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 3, "ahead")).await;
+    let broken = Message::sync("account", "1", 1, "\"name\":\"x\",\"qty\":\"many\"");
+    let answer = replica.one(&broken.id(1).forced()).await;
+    assert!(matches!(answer, Applied::Retrying { .. }), "{answer:?}");
+    replica
+        .fixture
+        .execute("update cqrs_dead_letter set next_attempt_at = created_at")
+        .await;
+    let again = replica.due().await.applied;
+    assert!(
+        matches!(again[..], [Applied::Retrying { attempts: 2, .. }]),
+        "{again:?}"
+    );
+}
+
 pub(super) async fn a_sync_does_not_bring_back_the_dead<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.apply(&[account(1, 0, "a"), gone(1, 1)]).await;

@@ -11,15 +11,16 @@ pub(crate) async fn ids_and_headers_come_as_they_were_sent<F: Fixture>(fixture: 
     let billing = subscription(10);
     let mut subscriber = fixture.transport().subscriber(&billing).await.unwrap();
     let batch: Vec<_> = [
-        (true, Some(TRACE)),
-        (true, None),
-        (false, Some(TRACE)),
-        (false, None),
+        (true, false, Some(TRACE)),
+        (true, true, None),
+        (false, true, Some(TRACE)),
+        (false, false, None),
     ]
     .into_iter()
-    .map(|(counted, trace)| Message {
+    .map(|(counted, forced, trace)| Message {
         headers: Headers {
             counted,
+            forced,
             trace: trace.map(|trace| trace.parse().unwrap()),
         },
         ..message(0)

@@ -21,7 +21,7 @@ use crate::transport::TransportError;
 /// As the schema sets it: `cqrs` in ASCII.
 const APPLICATION: i64 = 0x6371_7273;
 /// The schema this program knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long `SQLite` itself waits for a lock. Its tries get rarer, down to ten a second, so that among
 /// busy writers of several processes one could wait for ever; ours start again with quick ones.
@@ -90,11 +90,11 @@ impl Connection {
     }
 
     async fn prepare(&mut self) -> Result<(), TransportError> {
-        if !is_broker(self).await? {
+        if lacking(self).await?.is_some() {
             let mut tx = self.begin().await?;
             // Another process may have been first.
-            if !is_broker(&mut tx).await? {
-                sqlx::raw_sql(sql::SCHEMA)
+            if let Some(schema) = lacking(&mut tx).await? {
+                sqlx::raw_sql(schema)
                     .execute(&mut *tx)
                     .await
                     .map_err(classify)?;
@@ -130,8 +130,10 @@ impl DerefMut for Connection {
     }
 }
 
-/// Whether the schema is there; an error when it is another one.
-async fn is_broker(connection: &mut SqliteConnection) -> Result<bool, TransportError> {
+/// What makes the file one of this version; an error when it is no broker's, or a newer one's.
+async fn lacking(
+    connection: &mut SqliteConnection,
+) -> Result<Option<&'static str>, TransportError> {
     let row = sqlx::query(sql::IDENTIFY)
         .fetch_one(connection)
         .await
@@ -140,8 +142,9 @@ async fn is_broker(connection: &mut SqliteConnection) -> Result<bool, TransportE
     let version: i64 = row.try_get(1).map_err(classify)?;
     let empty: bool = row.try_get(2).map_err(classify)?;
     match (application, version) {
-        (APPLICATION, VERSION) => Ok(true),
-        (0, 0) if empty => Ok(false),
+        (APPLICATION, VERSION) => Ok(None),
+        (APPLICATION, 1) => Ok(Some(sql::UPGRADE)),
+        (0, 0) if empty => Ok(Some(sql::SCHEMA)),
         (APPLICATION, _) => Err(error::misconfigured(
             format!(
                 "the broker's file has version {version} of the schema, this program knows \

@@ -60,13 +60,18 @@ impl EmbeddedPublisher {
                 outcomes.push(Outcome::Unroutable);
                 continue;
             }
-            let Headers { trace, counted } = &message.headers;
+            let Headers {
+                trace,
+                counted,
+                forced,
+            } = &message.headers;
             let stored = sqlx::query(sql::INSERT_MESSAGE)
                 .bind(message.message_id.to_string())
                 .bind(message.routing.key())
                 .bind(message.timestamp.to_rfc3339())
                 .bind(trace.as_ref().map(TraceContext::as_str))
                 .bind(counted)
+                .bind(forced)
                 .bind(message.body.as_ref())
                 .execute(&mut *tx)
                 .await

@@ -123,9 +123,10 @@ fn read(row: &SqliteRow) -> Result<Claimed, sqlx::Error> {
             headers: Headers {
                 trace: trace.and_then(|trace| trace.parse().ok()),
                 counted: row.try_get(4)?,
+                forced: row.try_get(5)?,
             },
-            body: row.try_get::<Vec<u8>, _>(5)?.into(),
-            redelivered: row.try_get(6)?,
+            body: row.try_get::<Vec<u8>, _>(6)?.into(),
+            redelivered: row.try_get(7)?,
         },
     })
 }

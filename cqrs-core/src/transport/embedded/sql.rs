@@ -40,6 +40,8 @@ statements! {
 
 /// Several statements: run with [`sqlx::raw_sql`].
 pub(super) const SCHEMA: &str = include_str!("sql/schema.sql");
+/// From the version before to that of [`SCHEMA`].
+pub(super) const UPGRADE: &str = include_str!("sql/upgrade.sql");
 
 #[cfg(test)]
 mod tests {

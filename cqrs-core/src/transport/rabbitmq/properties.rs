@@ -21,6 +21,9 @@ pub(super) fn of(message: &Message) -> BasicProperties {
     if message.headers.counted {
         headers.insert(Headers::COUNTED.into(), AMQPValue::Boolean(true));
     }
+    if message.headers.forced {
+        headers.insert(Headers::FORCED.into(), AMQPValue::Boolean(true));
+    }
     let recorded = u64::try_from(message.timestamp.timestamp()).unwrap_or_default();
     BasicProperties::default()
         .with_delivery_mode(2)
@@ -44,7 +47,8 @@ pub(super) fn headers(properties: &BasicProperties) -> Headers {
     };
     Headers {
         trace: value(Headers::TRACEPARENT).and_then(text),
-        counted: matches!(value(Headers::COUNTED), Some(AMQPValue::Boolean(true))),
+        counted: value(Headers::COUNTED) == Some(&AMQPValue::Boolean(true)),
+        forced: value(Headers::FORCED) == Some(&AMQPValue::Boolean(true)),
     }
 }
 
@@ -72,6 +76,7 @@ mod tests {
             ("cqrs-counted", AMQPValue::LongString("true".into())),
             ("cqrs-counted", AMQPValue::LongLongInt(1)),
             ("cqrs-counted", AMQPValue::Boolean(false)),
+            ("cqrs-forced", AMQPValue::LongString("true".into())),
         ] {
             assert_eq!(headers(&with(name, value)), Headers::default());
         }
@@ -83,6 +88,7 @@ mod tests {
         let trace = headers(&with("traceparent", AMQPValue::LongString(TRACE.into()))).trace;
         assert_eq!(trace.unwrap().as_str(), TRACE);
         assert!(headers(&with("cqrs-counted", AMQPValue::Boolean(true))).counted);
+        assert!(headers(&with("cqrs-forced", AMQPValue::Boolean(true))).forced);
     }
 
     #[test]

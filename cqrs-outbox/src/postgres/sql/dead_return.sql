@@ -7,16 +7,16 @@ with taken as (
     where dead.id = named.id
     returning
         dead.id, dead.message_id, dead.slot, dead.cqrs_id, dead.instance_pk, dead.signal,
-        dead.queue, dead.revision, coalesce(named.body, dead.body) as body, dead.traceparent,
+        dead.queue, dead.revision, coalesce(named.body, dead.body) as body, dead.traceparent, dead.forced,
         dead.created_at, case when named.body is null then dead.expires_at end as expires_at
 ),
 returned as (
     insert into cqrs_outbox (
-        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at
     )
     select
-        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at
     from taken
     order by id

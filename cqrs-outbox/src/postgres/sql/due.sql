@@ -8,13 +8,13 @@ with due as materialized (
     limit $2
 )
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
     null::double precision, next_attempt_at
 from due
 union all
 select
-    null, null, null, null, null, null, null, null, null, null, null, null, null,
+    null, null, null, null, null, null, null, null, null, null, null, null, null, null,
     case
         when (select count(*) from due) < $2 then (
             select extract(epoch from next_attempt_at - statement_timestamp())::double precision
@@ -25,4 +25,4 @@ select
         )
     end,
     null
-order by 15, 1
+order by 16, 1

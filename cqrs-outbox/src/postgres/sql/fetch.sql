@@ -29,7 +29,7 @@ late as materialized (
             select * from (
                 select
                     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
-                    traceparent, created_at, expires_at, attempts
+                    traceparent, forced, created_at, expires_at, attempts
                 from cqrs_outbox
                 where xid = any (array(
                         select ended
@@ -41,7 +41,7 @@ late as materialized (
                 union all
                 select
                     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
-                    traceparent, created_at, expires_at, attempts
+                    traceparent, forced, created_at, expires_at, attempts
                 from cqrs_outbox
                 where xid >= (select pg_snapshot_xmax(seen) from bound)
                     and xid < (select pg_snapshot_xmax(until) from bound)
@@ -64,7 +64,7 @@ fresh as materialized (
         from (
             select
                 id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
-                traceparent, created_at, expires_at, attempts
+                traceparent, forced, created_at, expires_at, attempts
             from (select * from cqrs_outbox where id > $2 order by id limit $8) as scanned
             where slot = any ($1) and next_attempt_at is null
             order by id
@@ -74,19 +74,19 @@ fresh as materialized (
     where bytes_before < $7
 )
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
     null::text, null::bigint, null::bigint
 from late
 union all
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
     null, null, null
 from fresh
 union all
 select
-    null, null, null, null, null, null, null, null, null, null, null, null, null,
+    null, null, null, null, null, null, null, null, null, null, null, null, null, null,
     now::text,
     (select last_value from cqrs_outbox_id_seq),
     -- The id at which the scan was cut, if not the answer.

@@ -1,7 +1,7 @@
 -- cqrs-outbox: of_instances
 -- Limited within each instance too, or one with a long backlog would be read whole for its first rows.
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts
 from (select distinct * from unnest($1::text[], $2::text[]) as named (named_id, named_pk)) as wanted
 cross join lateral (

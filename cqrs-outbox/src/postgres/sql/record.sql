@@ -19,11 +19,11 @@ with input as (
     from unnest(
         $1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
         $8::bytea[], $9::bytea[], $10::text[], $11::bigint[], $12::boolean[], $13::boolean[],
-        $14::boolean[]
+        $14::boolean[], $15::boolean[]
     ) with ordinality as input(
         message_id, slot, cqrs_id, instance_pk, signal, queue, head,
         middle, tail, traceparent, ttl, leads, raises,
-        only_live, place
+        only_live, forced, place
     )
 ),
 raised as (
@@ -57,10 +57,11 @@ raised as (
     returning known.cqrs_id, known.instance_pk, known.revision, known.updated
 )
 insert into cqrs_outbox (
-    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, expires_at, body
+    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced,
+    expires_at, body
 )
 select
-    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, expires_at,
+    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced, expires_at,
     head || convert_to(
         revision || ',"cqrs_updated":"'
         || replace(to_char(updated at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')

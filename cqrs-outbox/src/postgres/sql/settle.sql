@@ -40,7 +40,7 @@ failed as (
     where row.id = any ($10) and row.id = named.id and row.message_id = named.message_id
     returning
         row.id, row.message_id, row.slot, row.cqrs_id, row.instance_pk, row.signal, row.queue,
-        row.revision, row.body, row.traceparent, row.created_at, row.expires_at, named.attempts,
+        row.revision, row.body, row.traceparent, row.forced, row.created_at, row.expires_at, named.attempts,
         named.reason, named.error
 ),
 expired as (
@@ -49,7 +49,7 @@ expired as (
     where row.id = any ($15) and row.id = named.id and row.message_id = named.message_id
     returning
         row.id, row.message_id, row.slot, row.cqrs_id, row.instance_pk, row.signal, row.queue,
-        row.revision, row.body, row.traceparent, row.created_at, row.expires_at, row.attempts,
+        row.revision, row.body, row.traceparent, row.forced, row.created_at, row.expires_at, row.attempts,
         row.last_error,
         exists (
             select from cqrs_revision
@@ -60,16 +60,16 @@ expired as (
 ),
 dead as (
     insert into cqrs_outbox_dead (
-        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at, attempts, reason, error
     )
     select
-        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at, attempts, reason, error
     from failed
     union all
     select
-        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at, attempts, 'expired', last_error
     from expired
     where not superseded

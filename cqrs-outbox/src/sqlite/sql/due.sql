@@ -1,6 +1,6 @@
 -- cqrs-outbox: due
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at,
     coalesce(expires_at <= cast(round(unixepoch('subsec') * 1000) as integer) * 1000, 0),
     attempts

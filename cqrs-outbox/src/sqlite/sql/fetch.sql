@@ -3,7 +3,7 @@
 -- bare cursor is exact. ?2 and ?3 bound the ids, so that a long backlog of other slots' rows does
 -- not make one statement long; ?4 rows and ?5 bytes the answer.
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at,
     coalesce(expires_at <= cast(round(unixepoch('subsec') * 1000) as integer) * 1000, 0),
     attempts

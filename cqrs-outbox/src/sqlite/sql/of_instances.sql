@@ -1,7 +1,7 @@
 -- cqrs-outbox: of_instances
 -- ?1 is [[cqrs_id, instance_pk], …]. A cross join is done in the order written.
 select
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
+    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at,
     coalesce(expires_at <= cast(round(unixepoch('subsec') * 1000) as integer) * 1000, 0),
     attempts

@@ -83,6 +83,11 @@ pub(crate) async fn what_cannot_be_sent_is_refused_before_anything_is_written<F:
         (save(json!({})).to_queue("q"), "only a sync"),
         (Change::synced(&account).to_queue("a*"), "wildcard"),
         (save(json!({})).custom(1), "only a delete"),
+        (save(json!({})).forced(), "only a sync can be forced"),
+        (
+            Change::deleted(&account).forced(),
+            "only a sync can be forced",
+        ),
         (save(json!({})).previous(&account), "another instance"),
         (
             Change::saved(&account).previous(&Account::new(2)),

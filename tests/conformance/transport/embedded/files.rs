@@ -19,15 +19,39 @@ async fn refusal(transport: &Embedded) -> String {
 async fn a_newer_schema_is_refused() {
     let file = File::new().await;
     file.transport().publisher().await.unwrap().close().await;
-    sqlx::query("PRAGMA user_version = 2")
+    sqlx::query("PRAGMA user_version = 3")
         .execute(&mut file.open().await)
         .await
         .unwrap();
     let problem = refusal(&file.elsewhere()).await;
     assert!(
-        problem.contains("version 2") && problem.contains("upgrade"),
+        problem.contains("version 3") && problem.contains("upgrade"),
         "{problem}"
     );
+}
+
+#[tokio::test]
+async fn a_file_of_the_version_before_is_brought_up_to_date_with_its_messages() {
+    let file = File::new().await;
+    let billing = subscription(10);
+    let subscriber = file.transport().subscriber(&billing).await.unwrap();
+    publish_by(&file.transport(), &messages(0..3)).await;
+    subscriber.close().await;
+    for statement in [
+        "ALTER TABLE message DROP COLUMN forced",
+        "PRAGMA user_version = 1",
+    ] {
+        sqlx::query(statement)
+            .execute(&mut file.open().await)
+            .await
+            .unwrap();
+    }
+    let mut subscriber = file.elsewhere().subscriber(&billing).await.unwrap();
+    for sent in messages(0..3) {
+        let delivery = next(&mut subscriber).await;
+        assert_eq!(delivery.message_id, Some(sent.message_id));
+        assert!(!delivery.headers.forced);
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ async fn properties_and_topology_are_those_of_django_cqrs() {
     let headers = Headers {
         trace: Some(trace.parse().unwrap()),
         counted: true,
+        forced: true,
     };
     let sent = Message {
         routing,
@@ -67,7 +68,8 @@ async fn properties_and_topology_are_those_of_django_cqrs() {
         Some(&AMQPValue::LongString(trace.into()))
     );
     assert_eq!(headers.get("cqrs-counted"), Some(&AMQPValue::Boolean(true)));
-    assert_eq!(headers.len(), 2);
+    assert_eq!(headers.get("cqrs-forced"), Some(&AMQPValue::Boolean(true)));
+    assert_eq!(headers.len(), 3);
     assert!(properties.expiration().is_none() && properties.content_encoding().is_none());
     admin.close().await;
     server.clean(&[&billing.queue, &dead]).await;

@@ -29,6 +29,7 @@ CREATE TABLE message (
     recorded_at TEXT NOT NULL,
     traceparent TEXT,
     counted     INTEGER NOT NULL,
+    forced      INTEGER NOT NULL,
     body        BLOB NOT NULL
 ) STRICT;
 
@@ -69,4 +70,4 @@ END;
 
 -- 'cqrs': tells the file from any other database.
 PRAGMA application_id = 1668379251;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
