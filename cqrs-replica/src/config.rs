@@ -12,9 +12,13 @@ use crate::ApplyPolicy;
 pub struct WorkerConfig {
     /// The queue, and what the apply rules need to know.
     pub apply: ApplyPolicy,
-    /// The queue of dead letters that is declared beside it, as django-cqrs does. Nothing is sent
-    /// there: our dead letters stand in a table. Default: `dead_letter_<queue>`, if that is a name.
+    /// The queue of dead letters that is declared beside it, as django-cqrs does. Our dead letters
+    /// stand in a table; a model may have its own published there as well
+    /// ([`Model::with_published_dead_letters`](crate::Model::with_published_dead_letters)). Default: `dead_letter_<queue>`, if that is a name.
     pub dead_letter_queue: Option<QueueName>,
+    /// After how long the broker may drop a dead letter that was published there; up to 365 days.
+    /// Default: never.
+    pub published_ttl: Option<Duration>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
@@ -45,6 +49,7 @@ impl WorkerConfig {
         Self {
             dead_letter_queue: QueueName::new(&format!("dead_letter_{queue}")).ok(),
             apply: ApplyPolicy::new(queue),
+            published_ttl: None,
             prefetch: NonZeroU16::MIN.saturating_add(999),
             lanes: 4,
             batch_size: 200,
@@ -90,6 +95,10 @@ impl WorkerConfig {
             minute,
         );
         period("reconnect.max", self.reconnect.max, brief, minute);
+        if let Some(ttl) = self.published_ttl {
+            let (least, most) = (Duration::from_millis(1), Duration::from_hours(365 * 24));
+            period("published_ttl", ttl, least, most);
+        }
         if self.tombstone_ttl < Duration::from_secs(1) {
             problems.push(format!(
                 "tombstone_ttl is {:?}; use at least 1s",
@@ -115,6 +124,12 @@ pub struct InvalidConfig {
 }
 
 impl InvalidConfig {
+    pub(crate) fn one(problem: String) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+
     /// Each problem with its remedy.
     #[must_use]
     pub fn problems(&self) -> &[String] {

@@ -24,10 +24,11 @@ pub(crate) enum Reason {
     UnknownModel,
     Schema,
     Database,
+    Imported,
 }
 
 impl Reason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Unreadable,
         Self::MissingColumn,
         Self::Type,
@@ -40,6 +41,7 @@ impl Reason {
         Self::UnknownModel,
         Self::Schema,
         Self::Database,
+        Self::Imported,
     ];
 
     /// The word used in tables, metrics and logs.
@@ -57,6 +59,7 @@ impl Reason {
             Self::UnknownModel => "unknown_model",
             Self::Schema => "schema",
             Self::Database => "database",
+            Self::Imported => "imported",
         }
     }
 

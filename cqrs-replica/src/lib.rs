@@ -24,6 +24,7 @@ mod model;
 mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod publishing;
 mod retrying;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
@@ -55,8 +56,8 @@ pub use retrying::{FailedAttempt, Retry};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use step::Step;
 pub use store::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
-    ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, ReplicaSession,
+    ReplicaStatus, ReplicaStore, SkipReason, UnpublishedLetter, WaitReason, WorkerBeat, WorkerRow,
 };
 pub use worker::Worker;
 pub use worker_id::new_worker_id;

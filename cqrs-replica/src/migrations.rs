@@ -21,6 +21,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "forced",
             sql: include_str!("../migrations/postgres/replica/0002_forced.sql"),
         },
+        Migration {
+            number: 4,
+            name: "published",
+            sql: include_str!("../migrations/postgres/replica/0004_published.sql"),
+        },
     ],
 };
 
@@ -39,6 +44,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 2,
             name: "forced",
             sql: include_str!("../migrations/sqlite/replica/0002_forced.sql"),
+        },
+        Migration {
+            number: 4,
+            name: "published",
+            sql: include_str!("../migrations/sqlite/replica/0004_published.sql"),
         },
     ],
 };

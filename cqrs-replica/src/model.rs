@@ -88,6 +88,8 @@ pub struct Model<S: ReplicaStore> {
     pub sync_downgrade: bool,
     /// Whether a sync is applied only if it was sent to this queue alone.
     pub only_direct_syncs: bool,
+    /// Whether its dead letters are published to the broker's queue of dead letters as well.
+    pub publish_dead_letters: bool,
 }
 
 /// Into what events are applied.
@@ -270,6 +272,15 @@ impl<S: ReplicaStore> Model<S> {
         self
     }
 
+    /// Sets [`Model::publish_dead_letters`]: what dies is sent, at least once, to the broker's queue of
+    /// dead letters too, as django-cqrs sends it, so that `cqrs_dead_letters` sees it there. It stays a
+    /// letter here. Dead letters from before are sent as well.
+    #[must_use]
+    pub const fn with_published_dead_letters(mut self, publish: bool) -> Self {
+        self.publish_dead_letters = publish;
+        self
+    }
+
     fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
         // 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
         let retry = RetryPolicy {
@@ -286,6 +297,7 @@ impl<S: ReplicaStore> Model<S> {
             on_expired,
             sync_downgrade: false,
             only_direct_syncs: false,
+            publish_dead_letters: false,
         }
     }
 }
@@ -306,6 +318,7 @@ impl<S: ReplicaStore> fmt::Debug for Model<S> {
             .field("on_expired", &self.on_expired)
             .field("sync_downgrade", &self.sync_downgrade)
             .field("only_direct_syncs", &self.only_direct_syncs)
+            .field("publish_dead_letters", &self.publish_dead_letters)
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use std::{fmt::Debug, future::Future, time::Duration};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     transport::{Delivery, Headers},
 };
 use uuid::Uuid;
@@ -137,6 +137,35 @@ pub trait ReplicaSession: Send + 'static {
         queue: &QueueName,
         ids: Option<&[i64]>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Takes dead letters of these models that the broker's queue of dead letters does not have yet,
+    /// oldest first, and holds them so long for the caller. Who is not heard of again
+    /// ([`Self::letters_published`]) has not published them.
+    fn letters_to_publish(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<UnpublishedLetter>, StoreError>> + Send;
+
+    /// Remembers that the broker has confirmed letters, by their ids and those of the messages.
+    fn letters_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps messages out of the broker's queue of dead letters as dead letters, or as letters due at
+    /// once, in one transaction. One that is or has been a letter already, by its id or for want of one
+    /// by its body, is not kept again; with `retry` it is made due if it is dead. What cannot be read
+    /// is dead in any case.
+    fn letter_import(
+        &mut self,
+        queue: &QueueName,
+        messages: Vec<Incoming>,
+        retry: bool,
+    ) -> impl Future<Output = Result<Imported, StoreError>> + Send;
 
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -360,7 +389,7 @@ pub struct Letter {
     pub id: i64,
     /// What is being done about it.
     pub state: LetterState,
-    /// The class of the reason, in one word: `unreadable`, `missing_column`, `type`, `constraint`,
+    /// The class of the reason, in one word: `imported`, `unreadable`, `missing_column`, `type`, `constraint`,
     /// `expired`, `handler`, `parked`, `panic`, `gap`, `unknown_model`, `schema`, `database`.
     pub reason: String,
     /// The reason in words, with its causes.
@@ -389,6 +418,30 @@ pub struct Letter {
     pub signal: Option<String>,
     /// The revision, where it could be read.
     pub revision: Option<i64>,
+    /// When the broker's queue of dead letters got it, or had it.
+    pub published_at: Option<DateTime<Utc>>,
+}
+
+/// A dead letter that the broker's queue of dead letters is to have.
+#[derive(Debug, Clone)]
+pub struct UnpublishedLetter {
+    /// Its number.
+    pub id: i64,
+    /// How often it has failed.
+    pub attempts: u32,
+    /// When the message came.
+    pub created_at: DateTime<Utc>,
+    /// The message.
+    pub incoming: Incoming,
+}
+
+/// How many messages were imported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Those that are letters now.
+    pub new: u64,
+    /// Those that were letters before.
+    pub known: u64,
 }
 
 /// What is being done about a letter.

@@ -40,6 +40,8 @@ pub struct ReplicaModel {
     pub retry_max: Option<Duration>,
     /// How long a statement on the table may take. `None`: as the replica says.
     pub statement_timeout: Option<Duration>,
+    /// Whether its dead letters are published to the broker's queue of dead letters as well.
+    pub publish_dead_letters: bool,
 }
 
 impl ReplicaModel {
@@ -59,6 +61,7 @@ impl ReplicaModel {
             retry_factor: None,
             retry_max: None,
             statement_timeout: None,
+            publish_dead_letters: false,
         }
     }
 
@@ -113,6 +116,13 @@ impl ReplicaModel {
             "How long a statement on the table may take; one that takes longer is the message's failure. \
              PostgreSQL only.",
         );
+        let publish_dead_letters = row.value(
+            "publish_dead_letters",
+            &Switch,
+            false,
+            "Whether its dead letters are sent to `replica.dead_letter_queue` as well, as django-cqrs sends \
+             them.",
+        );
         Some(Self {
             columns,
             on_expired,
@@ -123,6 +133,7 @@ impl ReplicaModel {
             retry_factor: retry.factor,
             retry_max: retry.max,
             statement_timeout,
+            publish_dead_letters,
             ..Self::new(cqrs_id?, table?, key?)
         })
     }

@@ -140,6 +140,30 @@ pub trait Backend: Send + 'static {
         ids: Option<&[i64]>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// See [`crate::ReplicaSession::letters_to_publish`].
+    fn take_unpublished(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<TakenLetter>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letters_published`].
+    fn mark_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_import`]; answers how many are new.
+    fn import(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+        retry: bool,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

@@ -13,6 +13,7 @@ mod batch;
 mod calling;
 mod handlers;
 mod hooked;
+mod import;
 mod instance;
 mod item;
 mod judging;

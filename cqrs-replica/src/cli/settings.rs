@@ -5,13 +5,16 @@ use cqrs_core::{
     config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel},
 };
 
-use super::{Cli, Command, Database};
+use super::{Cli, Command, Database, args::DeadCommand};
 use crate::{Model, OnExpired, TableModel, WorkerConfig};
 
 /// The whole configuration: flags over environment over file.
 pub(super) fn load(cli: &Cli) -> Result<Config, ConfigError> {
     let mut flags: Vec<Flag<'_>> = vec![("replica.queue", "--queue", cli.queue.as_deref())];
     let mut needed = vec![Needed::Replica];
+    if let Command::Dead(DeadCommand::Broker(_)) = &cli.command {
+        needed.push(Needed::Broker);
+    }
     if let Command::Run(run) = &cli.command {
         needed.push(Needed::Broker);
         flags.extend([
@@ -73,7 +76,8 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
             ExpiredMessage::Dead => OnExpired::Park,
         })
         .with_sync_downgrade(model.sync_downgrade)
-        .with_only_direct_syncs(model.only_direct_syncs);
+        .with_only_direct_syncs(model.only_direct_syncs)
+        .with_published_dead_letters(model.publish_dead_letters);
     match model.statement_timeout {
         Some(timeout) => table.with_statement_timeout(timeout),
         None => table,

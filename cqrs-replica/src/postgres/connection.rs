@@ -4,17 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     database::postgres::{PostgresConfig, connect},
 };
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresReplica, bookkeeping, catalog, error::run, letters, sql, work::PostgresWork};
+use super::{
+    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, sql,
+    work::PostgresWork,
+};
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
+    letter::{NewLetter, TakenLetter},
     table::{Description, TablePlan},
 };
 
@@ -125,6 +129,34 @@ impl Backend for PostgresConnection {
 
     async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
         letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn take_unpublished(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let connection = &mut self.connection;
+        broker_letters::take(connection, self.limit, queue, cqrs_ids, (hold, limit)).await
+    }
+
+    async fn mark_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> Result<(), StoreError> {
+        broker_letters::mark(&mut self.connection, self.limit, queue, published).await
+    }
+
+    async fn import(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+        retry: bool,
+    ) -> Result<u64, StoreError> {
+        broker_letters::import(&mut self.connection, self.limit, queue, letters, retry).await
     }
 
     async fn close(self) {

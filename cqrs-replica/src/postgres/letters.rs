@@ -238,6 +238,7 @@ fn letter(row: &PgRow) -> Result<Letter, sqlx::Error> {
         instance_pk: row.try_get(13)?,
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
+        published_at: row.try_get(16)?,
     })
 }
 

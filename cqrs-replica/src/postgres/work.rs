@@ -155,8 +155,8 @@ impl Work for PostgresWork<'_> {
             return tables::write(&mut self.tx, self.limit, plan, writes).await;
         };
         timeout::set(&mut self.tx, self.config, timeout).await?;
-        let writer = self.writer(Some(timeout));
-        writer.write(&mut self.tx, plan, writes).await?;
+        let timed = self.writer(Some(timeout));
+        timed.write(&mut self.tx, plan, writes).await?;
         timeout::reset(&mut self.tx, self.config).await?;
         Ok(())
     }

@@ -168,6 +168,7 @@ fn letter(row: &SqliteRow) -> Result<Letter, sqlx::Error> {
         instance_pk: row.try_get(13)?,
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
+        published_at: optional_time(row, 16)?,
     })
 }
 

@@ -8,6 +8,8 @@ use cqrs_replica::{
     WaitReason,
 };
 
+use serde_json::value::RawValue;
+
 use super::{
     fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
     message::{Message, account, gone},
@@ -60,7 +62,7 @@ impl<F: Fixture> Noting<F> {
         let text = format!("{hook} {} {}{sync}", event.key, event.revision);
         note::<F>(tx, &text).await?;
         step.save(tx).await?;
-        match step.data().get("name").map(|name| name.get()) {
+        match step.data().get("name").map(RawValue::get) {
             Some("\"fail\"") => Err("the service said no".into()),
             _ => Ok(()),
         }
@@ -219,7 +221,7 @@ impl<F: Fixture> Hooks<F::Store> for Curious<F> {
             .previous()
             .map_or_else(|| "none".to_owned(), Object::to_json);
         note::<F>(tx, &previous).await?;
-        let meta = step.meta().map_or("none", |meta| meta.get());
+        let meta = step.meta().map_or("none", RawValue::get);
         note::<F>(tx, meta).await?;
         note::<F>(tx, &step.event().correlation().unwrap()).await?;
         step.save(tx).await

@@ -11,6 +11,7 @@
 #[macro_use]
 mod fixture;
 mod bookkeeping;
+mod broker_letters;
 mod faults;
 mod handlers;
 mod hooks;

@@ -31,6 +31,7 @@ pub(super) struct Message {
     pub(super) previous: String,
     /// JSON.
     pub(super) meta: String,
+    pub(super) retries: u32,
     /// How it comes, if not by broadcast.
     pub(super) routing_key: Option<String>,
     /// Instead of all this.
@@ -52,6 +53,7 @@ impl Message {
             expires: "null".to_owned(),
             previous: "null".to_owned(),
             meta: "{}".to_owned(),
+            retries: 0,
             routing_key: None,
             body: None,
         }
@@ -134,6 +136,10 @@ impl Message {
         }
     }
 
+    pub(super) fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
     /// To one queue alone.
     pub(super) fn direct(self, queue: &str) -> Self {
         let routing_key = Some(format!("cqrs.{queue}.{}", self.cqrs_id));
@@ -152,7 +158,7 @@ impl Message {
         format!(
             "{{\"signal_type\":\"{}\",\"cqrs_id\":\"{}\",\"instance_data\":{{{}{comma}\
              \"cqrs_revision\":{},\"cqrs_updated\":\"{updated}\"}},\"previous_data\":{},\
-             \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":0,\"expires\":{},\
+             \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":{},\"expires\":{},\
              \"meta\":{}}}",
             self.signal,
             self.cqrs_id,
@@ -161,6 +167,7 @@ impl Message {
             self.previous,
             self.key,
             self.revision,
+            self.retries,
             self.expires,
             self.meta,
         )
