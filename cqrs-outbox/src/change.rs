@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, InstanceKey, QueueName, Signal, TraceContext, json::Object};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Master, Problem, RecordError, Tracked, previous};
+use crate::{About, Master, Problem, RecordError, Recorder, Tracked, entry::Life, previous};
 
 /// What happened to an instance. Owned: the state is serialised when the change is made, so the
 /// model may change or go before it is recorded. The first thing that is wrong with it is kept and
@@ -38,14 +40,32 @@ pub(crate) struct Draft {
     pub(crate) data: Option<String>,
     /// What a delete carries, also one that a filter makes.
     pub(crate) custom: Option<String>,
-    tracked: Tracked,
+    pub(crate) tracked: Tracked,
     pub(crate) previous: Option<Object>,
     pub(crate) queue: Option<QueueName>,
     pub(crate) forced: bool,
-    pub(crate) ttl: Option<Duration>,
+    pub(crate) ttl: Ttl,
     pub(crate) correlation_id: Option<String>,
     pub(crate) meta: Option<String>,
+    /// What makes the meta data if none were given.
+    pub(crate) meta_of: MetaOf,
     pub(crate) trace: Option<TraceContext>,
+}
+
+/// [`Master::meta`] of the model.
+pub(crate) type MetaOf = fn(&About<'_>) -> Option<Value>;
+
+/// How long an event is worth sending.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ttl {
+    /// As the recorder says.
+    Default,
+    /// For ever.
+    Never,
+    /// This long.
+    In(Duration),
+    /// Until then: of an event that is recorded already.
+    At(DateTime<Utc>),
 }
 
 /// The longest time to live: years that every date form of the wire can write.
@@ -95,14 +115,16 @@ impl Change {
             draft.filtered = !model.should_sync();
             if signal == Signal::Delete || draft.filtered {
                 draft.custom = model
-                    .delete_data()
+                    .delete_data(signal)
                     .map(|data| json("custom", &data))
                     .transpose()?;
             } else {
                 draft.data = Some(state(&model.data())?);
             }
-            draft.meta = model.meta().map(|meta| json("meta", &meta)).transpose()?;
-            draft.ttl = M::TTL.map(checked_ttl).transpose()?;
+            draft.meta_of = M::meta;
+            if let Some(ttl) = M::TTL {
+                draft.ttl = Ttl::In(checked_ttl(ttl)?);
+            }
             Ok(draft)
         });
         Self(draft.map_err(|problem| RecordError::invalid(M::CQRS_ID, &instance_pk, problem)))
@@ -161,15 +183,15 @@ impl Change {
     /// with a whole second, rounded up.
     pub fn expires_in(self, ttl: Duration) -> Self {
         self.and(|draft| {
-            draft.ttl = Some(checked_ttl(ttl)?);
+            draft.ttl = Ttl::In(checked_ttl(ttl)?);
             Ok(())
         })
     }
 
-    /// The event never loses its worth, whatever the model says.
+    /// The event never loses its worth, whatever model and recorder say.
     pub fn never_expires(self) -> Self {
         self.and(|draft| {
-            draft.ttl = None;
+            draft.ttl = Ttl::Never;
             Ok(())
         })
     }
@@ -242,6 +264,46 @@ impl Draft {
         Object::from_json(data).unwrap_or_default()
     }
 
+    /// How long the event is worth sending.
+    pub(crate) fn life(&self, recorder: &Recorder) -> Life {
+        match self.ttl {
+            Ttl::Default => recorder.ttl.map_or(Life::Endless, Life::In),
+            Ttl::Never => Life::Endless,
+            Ttl::In(ttl) => Life::In(ttl),
+            Ttl::At(time) => Life::Until(time),
+        }
+    }
+
+    /// The meta data as JSON: what the change, the model or the recorder says, in this order.
+    pub(crate) fn meta(
+        &self,
+        about: &About<'_>,
+        recorder: &Recorder,
+    ) -> Result<Option<String>, RecordError> {
+        if self.meta.is_some() {
+            return Ok(self.meta.clone());
+        }
+        (self.meta_of)(about)
+            .or_else(|| recorder.meta(about))
+            .map(|meta| json("meta", &meta).map_err(|problem| self.invalid(problem)))
+            .transpose()
+    }
+
+    /// The correlation id as JSON: what the change or the recorder says, in this order.
+    pub(crate) fn correlation_id(
+        &self,
+        about: &About<'_>,
+        recorder: &Recorder,
+    ) -> Result<Option<String>, RecordError> {
+        if self.correlation_id.is_some() {
+            return Ok(self.correlation_id.clone());
+        }
+        recorder
+            .correlation_id(about)
+            .map(|id| json("correlation_id", &id).map_err(|problem| self.invalid(problem)))
+            .transpose()
+    }
+
     fn set_previous(&mut self, before: &str) -> Result<(), Problem> {
         let before =
             Object::from_json(before).map_err(|_| Problem::NotAnObject { field: "previous" })?;
@@ -253,7 +315,7 @@ impl Draft {
     }
 }
 
-fn draft(
+pub(crate) fn draft(
     cqrs_id: &str,
     key: InstanceKey,
     signal: Signal,
@@ -274,9 +336,10 @@ fn draft(
         previous: None,
         queue: None,
         forced: false,
-        ttl: None,
+        ttl: Ttl::Default,
         correlation_id: None,
         meta: None,
+        meta_of: |_| None,
         trace: None,
     })
 }
@@ -315,7 +378,7 @@ fn state(data: &impl Serialize) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn checked_ttl(ttl: Duration) -> Result<Duration, Problem> {
+pub(crate) fn checked_ttl(ttl: Duration) -> Result<Duration, Problem> {
     let in_range = ttl >= Duration::from_micros(1) && ttl <= MAX_TTL;
     if in_range {
         Ok(ttl)

@@ -1,8 +1,8 @@
 //! Several changes of one instance as one event.
 //!
-//! An instance's revision is raised at most once in a call, so its changes become one: the last
-//! state, the first of the old values, the place of the first and the identity of the last. What
-//! they add up to:
+//! An instance's revision is raised at most once in a call, and as a rule once in a transaction, so
+//! its changes become one: the last state, the first of the old values, the place of the first and
+//! the identity of the last, or of what the transaction has recorded before. What they add up to:
 //!
 //! | so far \ then | save | delete | sync | sync to a queue | filtered out |
 //! |---|---|---|---|---|---|
@@ -16,7 +16,7 @@
 //! event beside this one, with the same state and revision, one for each queue; a delete or drop
 //! stands for those before it as well.
 
-use std::{collections::HashMap, mem};
+use std::{borrow::Cow, collections::HashMap};
 
 use cqrs_core::{
     QueueName, Signal,
@@ -25,9 +25,10 @@ use cqrs_core::{
 };
 
 use crate::{
-    Problem, RecordError,
+    Problem, RecordError, Recorder,
+    about::About,
     change::Draft,
-    entry::{Effect, Entry},
+    entry::{Effect, Entry, Place},
     previous,
 };
 
@@ -38,41 +39,71 @@ pub(crate) struct Folded {
     pub(crate) entries: Vec<Entry>,
     /// For each change the index of its entry.
     pub(crate) entry_of: Vec<usize>,
+    /// The changes themselves, by instance.
+    pub(crate) groups: Vec<Group>,
+    /// For each entry the index of its group.
+    pub(crate) group_of: Vec<usize>,
+}
+
+/// The changes of one instance, with their places in the call.
+#[derive(Debug, Default)]
+pub(crate) struct Group(pub(crate) Vec<(usize, Draft)>);
+
+/// An event that changes add up to.
+#[derive(Debug)]
+pub(crate) struct Total {
+    /// The changes of this call that it stands for, first to last.
+    pub(crate) members: Vec<usize>,
+    /// The row that it takes the place of.
+    pub(crate) place: Option<Place>,
+    pub(crate) entry: Entry,
 }
 
 /// Folds the changes of each instance, and checks the size of what comes out.
-pub(crate) fn fold(changes: Vec<Draft>) -> Result<Folded, RecordError> {
+pub(crate) fn fold(changes: Vec<Draft>, recorder: &Recorder) -> Result<Folded, RecordError> {
     let count = changes.len();
     let mut places: HashMap<_, usize> = HashMap::with_capacity(count);
-    let mut instances: Vec<Instance> = Vec::with_capacity(count);
+    let mut groups: Vec<Group> = Vec::with_capacity(count);
     for (index, change) in changes.into_iter().enumerate() {
         let name = (change.cqrs_id.clone(), change.instance_pk.clone());
-        let place = *places.entry(name).or_insert(instances.len());
-        if place == instances.len() {
-            instances.push(Instance::default());
+        let place = *places.entry(name).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Group::default());
         }
-        instances[place].add(index, change);
+        groups[place].0.push((index, change));
     }
-    let mut events = Vec::with_capacity(count);
-    for instance in instances {
-        instance.finish(&mut events)?;
+    let mut totals = Vec::with_capacity(count);
+    for (at, group) in groups.iter().enumerate() {
+        let mut sum = Sum::default();
+        for (index, change) in &group.0 {
+            sum.add(Some(*index), change, None);
+        }
+        let events = sum.totals(recorder)?;
+        totals.extend(events.into_iter().map(|total| (at, total)));
     }
     // By the first change of each: they are all different.
-    events.sort_unstable_by_key(|(members, _)| members.first().copied());
+    totals.sort_unstable_by_key(|(_, total)| total.members.first().copied());
     let mut entry_of = vec![0; count];
-    let mut entries = Vec::with_capacity(events.len());
-    for (members, entry) in events {
-        for member in members {
+    let mut entries = Vec::with_capacity(totals.len());
+    let mut group_of = Vec::with_capacity(totals.len());
+    for (group, total) in totals {
+        for member in total.members {
             entry_of[member] = entries.len();
         }
-        entries.push(entry);
+        entries.push(total.entry);
+        group_of.push(group);
     }
-    Ok(Folded { entries, entry_of })
+    Ok(Folded {
+        entries,
+        entry_of,
+        groups,
+        group_of,
+    })
 }
 
 /// What the changes of an instance add up to for everyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Outcome {
+pub(crate) enum Outcome {
     #[default]
     Nothing,
     Save,
@@ -96,97 +127,120 @@ impl Outcome {
 
 /// The changes of an instance so far.
 #[derive(Debug, Default)]
-struct Instance {
-    outcome: Outcome,
-    data: Option<String>,
-    previous: Option<Object>,
-    events: Vec<Pending>,
+pub(crate) struct Sum<'d> {
+    pub(crate) outcome: Outcome,
+    data: Option<&'d str>,
+    previous: Option<Cow<'d, Object>>,
+    events: Vec<Pending<'d>>,
+    /// Rows that nothing takes the place of.
+    pub(crate) gone: Vec<Place>,
 }
 
 /// An event to everyone or to one queue.
 #[derive(Debug)]
-struct Pending {
-    queue: Option<QueueName>,
+struct Pending<'d> {
     /// The last change of this event; the state is the instance's.
-    change: Draft,
-    /// The changes it stands for, first to last.
+    change: &'d Draft,
+    place: Option<Place>,
     members: Vec<usize>,
 }
 
-impl Instance {
-    fn add(&mut self, index: usize, mut change: Draft) {
-        self.outcome = self.outcome.then(&change);
+impl<'d> Sum<'d> {
+    /// Adds a change: `index` of this call, or recorded before in the row at `place`.
+    pub(crate) fn add(&mut self, index: Option<usize>, change: &'d Draft, place: Option<Place>) {
+        self.outcome = self.outcome.then(change);
         if change.filtered || change.signal == Signal::Delete {
             self.previous = None;
-            let mut members: Vec<_> = self
-                .events
-                .drain(..)
-                .flat_map(|event| event.members)
-                .collect();
-            members.sort_unstable();
-            members.push(index);
-            self.events.push(Pending {
-                queue: None,
+            let mut pending = Pending {
                 change,
-                members,
-            });
+                place,
+                members: Vec::new(),
+            };
+            for event in self.events.drain(..) {
+                pending.members.extend(event.members);
+                match event.place {
+                    Some(place) if event.change.queue.is_none() => pending.place = Some(place),
+                    Some(place) => self.gone.push(place),
+                    None => {}
+                }
+            }
+            pending.members.sort_unstable();
+            pending.members.extend(index);
+            self.events.push(pending);
             return;
         }
-        let (older, newer) = (self.previous.take(), change.previous.take());
-        self.previous = match older {
-            Some(_) => previous::merged(older, newer, &change.object()),
-            None => newer,
+        self.previous = match (self.previous.take(), &change.previous) {
+            (Some(older), newer) => {
+                previous::merged(Some(older.into_owned()), newer.clone(), &change.object())
+                    .map(Cow::Owned)
+            }
+            (None, newer) => newer.as_ref().map(Cow::Borrowed),
         };
-        self.data = change.data.take();
-        let queue = change.queue.clone();
-        match self.events.iter_mut().find(|event| event.queue == queue) {
+        self.data = change.data.as_deref();
+        let same_queue = |event: &&mut Pending<'d>| event.change.queue == change.queue;
+        match self.events.iter_mut().find(same_queue) {
             Some(event) => {
                 event.change = change;
-                event.members.push(index);
+                event.members.extend(index);
             }
             None => self.events.push(Pending {
-                queue,
                 change,
-                members: vec![index],
+                place,
+                members: index.into_iter().collect(),
             }),
         }
     }
 
-    fn finish(mut self, entries: &mut Vec<(Vec<usize>, Entry)>) -> Result<(), RecordError> {
-        let to_all = self.events.iter().position(|event| event.queue.is_none());
-        for (at, pending) in mem::take(&mut self.events).into_iter().enumerate() {
-            let leads = at == to_all.unwrap_or(0);
-            entries.push(self.entry(pending, leads)?);
-        }
-        Ok(())
+    /// The events.
+    pub(crate) fn totals(&self, recorder: &Recorder) -> Result<Vec<Total>, RecordError> {
+        let to_all = |event: &Pending<'_>| event.change.queue.is_none();
+        let leader = self.events.iter().position(to_all).unwrap_or(0);
+        let events = self.events.iter().enumerate();
+        events
+            .map(|(at, pending)| {
+                Ok(Total {
+                    members: pending.members.clone(),
+                    place: pending.place,
+                    entry: self.entry(pending, at == leader, recorder)?,
+                })
+            })
+            .collect()
     }
 
-    fn entry(&self, pending: Pending, leads: bool) -> Result<(Vec<usize>, Entry), RecordError> {
-        let Pending {
-            queue,
-            change,
-            members,
-        } = pending;
+    fn entry(
+        &self,
+        pending: &Pending<'_>,
+        leads: bool,
+        recorder: &Recorder,
+    ) -> Result<Entry, RecordError> {
+        let change = pending.change;
         let signal = match self.outcome {
-            _ if queue.is_some() => Signal::Sync,
-            Outcome::Save => Signal::Save,
+            // A delete stands for all; whether it was for one queue before does not matter.
             Outcome::Delete | Outcome::Drop => Signal::Delete,
+            _ if change.queue.is_some() => Signal::Sync,
+            Outcome::Save => Signal::Save,
             Outcome::Sync | Outcome::Nothing => Signal::Sync,
         };
-        let body = self.body(signal, &change);
+        let queue = match signal {
+            Signal::Delete => None,
+            Signal::Save | Signal::Sync => change.queue.as_ref(),
+        };
+        let body = self.body(signal, queue, change, recorder)?;
         if body.max_len() > MAX_BODY {
             return Err(change.invalid(Problem::TooLong {
                 len: body.max_len(),
             }));
         }
-        let entry = Entry {
-            message_id: change.message_id,
-            cqrs_id: change.cqrs_id,
-            instance_pk: change.instance_pk,
+        Ok(Entry {
+            message_id: pending
+                .place
+                .map_or(change.message_id, |place| place.message_id),
+            cqrs_id: change.cqrs_id.clone(),
+            instance_pk: change.instance_pk.clone(),
             signal,
             body,
-            trace: change.trace,
-            ttl: change.ttl,
+            trace: change.trace.clone(),
+            life: change.life(recorder),
             leads,
             effect: match signal {
                 Signal::Sync => Effect::Carry {
@@ -197,30 +251,49 @@ impl Instance {
                 }
                 Signal::Save | Signal::Delete => Effect::Raise,
             },
-            queue,
-        };
-        Ok((members, entry))
+            queue: queue.cloned(),
+        })
     }
 
-    fn body(&self, signal: Signal, change: &Draft) -> BodyTemplate {
+    fn body(
+        &self,
+        signal: Signal,
+        queue: Option<&QueueName>,
+        change: &Draft,
+        recorder: &Recorder,
+    ) -> Result<BodyTemplate, RecordError> {
         let Draft { cqrs_id, key, .. } = change;
-        let mut body = if signal == Signal::Delete {
-            BodyTemplate::delete(cqrs_id, key, change.custom.as_deref())
-        } else {
-            let previous = match signal {
-                Signal::Save => self.previous.as_ref().map(Object::to_json),
-                Signal::Delete | Signal::Sync => None,
-            };
-            let data = self.data.as_deref().unwrap_or("{}");
-            BodyTemplate::state(signal, cqrs_id, key, data, previous.as_deref())
+        let previous = match signal {
+            Signal::Save => self.previous.as_deref(),
+            Signal::Delete | Signal::Sync => None,
         };
-        if let Some(id) = &change.correlation_id {
-            body = body.with_correlation_id(id);
+        let (data, custom) = match signal {
+            Signal::Delete => (None, change.custom.as_deref()),
+            Signal::Save | Signal::Sync => (Some(self.data.unwrap_or("{}")), None),
+        };
+        let about = About {
+            signal,
+            cqrs_id,
+            key,
+            queue,
+            data,
+            custom,
+            previous,
+        };
+        let mut body = match data {
+            None => BodyTemplate::delete(cqrs_id, key, custom),
+            Some(data) => {
+                let previous = previous.map(Object::to_json);
+                BodyTemplate::state(signal, cqrs_id, key, data, previous.as_deref())
+            }
+        };
+        if let Some(id) = change.correlation_id(&about, recorder)? {
+            body = body.with_correlation_id(&id);
         }
-        if let Some(meta) = &change.meta {
-            body = body.with_meta(meta);
+        if let Some(meta) = change.meta(&about, recorder)? {
+            body = body.with_meta(&meta);
         }
-        body
+        Ok(body)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The master side: record changes inside your own transaction, and the store behind the relay.
 
+mod about;
 mod change;
+mod coalesce;
 mod entry;
 mod error;
 mod fold;
@@ -10,18 +12,21 @@ mod migrate;
 pub mod postgres;
 mod previous;
 mod record;
+mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
 mod transaction;
 
+pub use about::About;
 pub use change::Change;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
 pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError};
 pub use error::{Problem, RecordError};
 pub use master::{Master, Tracked};
 pub use migrate::migrate;
-pub use record::{Recorded, record, record_all, record_current};
+pub use record::{Recorded, record, record_all, record_current, record_current_all, record_each};
+pub use recorder::Recorder;
 
 pub use store::{
     Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease, OutboxRow,

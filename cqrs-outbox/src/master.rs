@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use cqrs_core::InstanceKey;
+use cqrs_core::{InstanceKey, Signal};
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::About;
 
 /// A model whose changes are recorded.
 ///
@@ -57,13 +59,19 @@ pub trait Master {
         true
     }
 
-    /// What travels in `meta` besides. `None`: an empty object.
-    fn meta(&self) -> Option<Value> {
+    /// What travels in `meta`, made of what is known of the event. `None`: what the
+    /// [`Recorder`](crate::Recorder) says, or an empty object.
+    #[must_use]
+    fn meta(about: &About<'_>) -> Option<Value> {
+        let _ = about;
         None
     }
 
-    /// What a delete carries under `custom`. `None`: no such member.
-    fn delete_data(&self) -> Option<Value> {
+    /// What a delete carries under `custom`. `None`: no such member. `signal` is what happened: a
+    /// delete, or a save or sync of an instance that replicas should not have (any more). Called on
+    /// the last state there is; previous values do not travel with deletes.
+    fn delete_data(&self, signal: Signal) -> Option<Value> {
+        let _ = signal;
         None
     }
 }

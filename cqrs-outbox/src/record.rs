@@ -1,18 +1,13 @@
 //! Recording.
 
-use std::collections::HashMap;
-
-use cqrs_core::{CqrsId, InstanceKey, Revision};
+use cqrs_core::{InstanceKey, Revision};
 use uuid::Uuid;
 
-use crate::{
-    Change, OpenTransaction, Problem, RecordError,
-    entry::{Effect, Entry, Written},
-    fold::{Folded, fold},
-};
+use crate::{Change, OpenTransaction, RecordError, Recorder, change::Draft, entry::Entry};
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Recorded {
     /// It is an event, once the transaction commits.
     Event {
@@ -26,6 +21,9 @@ pub enum Recorded {
     /// Its model's filter keeps it from replicas, and they do not have the instance: nothing was
     /// written.
     Filtered,
+    /// It ends what began in this transaction: replicas never hear of it, and what was recorded of
+    /// it is taken back.
+    Undone,
 }
 
 impl Recorded {
@@ -34,9 +32,62 @@ impl Recorded {
     pub const fn revision(&self) -> Option<Revision> {
         match self {
             Self::Event { revision, .. } => Some(*revision),
-            Self::Filtered => None,
+            Self::Filtered | Self::Undone => None,
         }
     }
+
+    /// A new event.
+    pub(crate) fn event(entry: &Entry, id: i64, revision: Revision) -> Self {
+        let cqrs_id = entry.cqrs_id.as_str();
+        metrics::counter!(
+            "cqrs_outbox_recorded_total",
+            "cqrs_id" => cqrs_id.to_owned(),
+            "signal" => entry.signal.as_str(),
+        )
+        .increment(1);
+        Self::told(entry, id, revision, "recorded")
+    }
+
+    /// An event that this transaction had recorded, with another state.
+    pub(crate) fn coalesced(entry: &Entry, id: i64, revision: Revision) -> Self {
+        skipped("coalesced");
+        Self::told(entry, id, revision, "recorded in place of an earlier state")
+    }
+
+    pub(crate) fn filtered(entry: &Entry) -> Self {
+        skipped("filtered");
+        let (cqrs_id, instance_pk) = (entry.cqrs_id.as_str(), &entry.instance_pk);
+        tracing::debug!(cqrs_id, instance_pk, "filtered out");
+        Self::Filtered
+    }
+
+    pub(crate) fn undone(draft: &Draft) -> Self {
+        skipped("undone");
+        let (cqrs_id, instance_pk) = (draft.cqrs_id.as_str(), &draft.instance_pk);
+        tracing::debug!(cqrs_id, instance_pk, "began and ended in one transaction");
+        Self::Undone
+    }
+
+    fn told(entry: &Entry, id: i64, revision: Revision, what: &'static str) -> Self {
+        tracing::debug!(
+            cqrs_id = entry.cqrs_id.as_str(),
+            instance_pk = entry.instance_pk,
+            revision = revision.0,
+            signal = entry.signal.as_str(),
+            id,
+            "{what}"
+        );
+        Self::Event {
+            id,
+            message_id: entry.message_id,
+            revision,
+        }
+    }
+}
+
+/// Counts a change that is no event of its own.
+fn skipped(reason: &'static str) {
+    metrics::counter!("cqrs_outbox_skipped_total", "reason" => reason).increment(1);
 }
 
 /// Records a change in the caller's transaction: the event exists if and only if the transaction
@@ -45,6 +96,12 @@ impl Recorded {
 /// It takes the lock of the instance's revision until then, so that the instance's events are in
 /// the order of their revisions, their commits and their ids. So write first and record last. On
 /// `PostgreSQL` this is one round trip.
+///
+/// Several changes of one instance in one transaction become one event: the last state, the first of
+/// the old values, and the identity of the first. A save and then a delete is a delete; what is created
+/// and deleted in one transaction is nothing ([`Recorded::Undone`]); what a savepoint takes back is
+/// taken back. [`record_each`] switches this off. On `SQLite` it needs a transaction that
+/// [`begin`](crate::begin) opened; in any other each change is an event of its own.
 ///
 /// ```no_run
 /// # #[cfg(feature = "postgres")]
@@ -69,9 +126,7 @@ pub async fn record<T>(tx: &mut T, change: Change) -> Result<Recorded, RecordErr
 where
     T: OpenTransaction + ?Sized,
 {
-    let folded = fold(vec![change.into_draft()?])?;
-    let mut recorded = write(tx, folded).await?;
-    Ok(recorded.pop().unwrap_or(Recorded::Filtered))
+    Recorder::new().record(tx, change).await
 }
 
 /// Records many changes at once, on `PostgreSQL` in one round trip.
@@ -94,11 +149,26 @@ pub async fn record_all<T>(
 where
     T: OpenTransaction + ?Sized,
 {
-    let drafts = changes
-        .into_iter()
-        .map(Change::into_draft)
-        .collect::<Result<_, _>>()?;
-    write(tx, fold(drafts)?).await
+    Recorder::new().record_all(tx, changes).await
+}
+
+/// Records each change as an event of its own, with a revision of its own: for those who want every
+/// step of an instance that changes several times in a transaction. Otherwise as [`record_all`]; on
+/// `PostgreSQL` a round trip for each run of changes in which no instance comes twice.
+///
+/// # Errors
+/// As [`record_all`].
+///
+/// # Cancel safety
+/// As [`record`].
+pub async fn record_each<T>(
+    tx: &mut T,
+    changes: impl IntoIterator<Item = Change> + Send,
+) -> Result<Vec<Recorded>, RecordError>
+where
+    T: OpenTransaction + ?Sized,
+{
+    Recorder::new().record_each(tx, changes).await
 }
 
 /// Records the state that `read` finds under the lock of the instance's revision: for changes
@@ -145,125 +215,52 @@ where
     F: AsyncFnOnce(&mut T) -> Result<Change, E>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let key = key.into();
-    let instance_pk = key.canonical();
-    let invalid = |problem: Problem| RecordError::invalid(cqrs_id, &instance_pk, problem);
-    CqrsId::new(cqrs_id).map_err(|error| invalid(error.into()))?;
-    key.check().map_err(|error| invalid(error.into()))?;
-
-    let made = tx.lock(cqrs_id, &instance_pk).await?;
-    let folded = match read(tx).await {
-        Ok(change) => of_instance(change, cqrs_id, &instance_pk, made),
-        Err(error) => Err(T::read_error(error.into())),
-    };
-    let recorded = match folded {
-        Ok(folded) => write(tx, folded).await,
-        Err(error) => Err(error),
-    };
-    // Without an event the next revision must still be the first. After a failure the transaction
-    // may be of no use any more, so what this says then does not matter.
-    match recorded {
-        Ok(recorded) => {
-            let recorded = recorded.first().copied().unwrap_or(Recorded::Filtered);
-            if made && recorded == Recorded::Filtered {
-                tx.unmake(cqrs_id, &instance_pk).await?;
-            }
-            Ok(recorded)
-        }
-        Err(error) => {
-            if made {
-                let _ = tx.unmake(cqrs_id, &instance_pk).await;
-            }
-            Err(error)
-        }
-    }
+    Recorder::new().record_current(tx, cqrs_id, key, read).await
 }
 
-/// The change of an instance whose revision is locked, and was `made` for that just now.
-fn of_instance(
-    change: Change,
+/// Records the states that `read` finds of many instances of a model under the locks of their
+/// revisions, in one go: the way to send rows together with those related to them, loaded for all
+/// instances in one query. Otherwise as [`record_current`].
+///
+/// `read` gets the transaction and the keys, and answers with changes of these instances in any
+/// order; of an instance without a change nothing is recorded.
+///
+/// ```no_run
+/// # #[cfg(feature = "postgres")]
+/// # async fn example(tx: &mut sqlx::Transaction<'_, sqlx::Postgres>) -> Result<(), Box<dyn std::error::Error>> {
+/// use cqrs_outbox::{self as outbox, Change, InstanceKey, Signal};
+///
+/// const ORDERS: &str = "SELECT o.id, json_build_object('id', o.id, 'lines', json_agg(l)) \
+///      FROM orders AS o JOIN order_lines AS l ON l.order_id = o.id WHERE o.id = ANY($1) GROUP BY o.id";
+/// let ids = [7_i64, 8];
+/// let keys = ids.map(InstanceKey::from).to_vec();
+/// outbox::record_current_all(tx, "order", keys, async |tx, _| {
+///     let orders: Vec<(i64, serde_json::Value)> =
+///         sqlx::query_as(ORDERS).bind(ids).fetch_all(&mut **tx).await?;
+///     let change = |(id, data)| Change::json("order", id, Signal::Save, data);
+///     Ok::<_, sqlx::Error>(orders.into_iter().map(change).collect())
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`record_current`].
+///
+/// # Cancel safety
+/// As [`record`].
+pub async fn record_current_all<T, F, E>(
+    tx: &mut T,
     cqrs_id: &str,
-    instance_pk: &str,
-    made: bool,
-) -> Result<Folded, RecordError> {
-    let draft = change.into_draft()?;
-    if draft.cqrs_id.as_str() != cqrs_id || draft.instance_pk != instance_pk {
-        let problem = Problem::OtherInstance {
-            field: "state",
-            cqrs_id: draft.cqrs_id.to_string(),
-            instance_pk: draft.instance_pk,
-        };
-        return Err(RecordError::invalid(cqrs_id, instance_pk, problem));
-    }
-    let mut folded = fold(vec![draft])?;
-    if made {
-        // The lock has made revision 0, and this event is it.
-        for entry in &mut folded.entries {
-            entry.effect = match entry.effect {
-                Effect::Raise => Effect::Carry { forced: false },
-                other => other,
-            };
-        }
-        // Nor was it live before.
-        folded.entries.retain(|entry| {
-            if entry.only_live() {
-                filtered(entry);
-            }
-            !entry.only_live()
-        });
-    }
-    Ok(folded)
-}
-
-async fn write<T>(tx: &mut T, folded: Folded) -> Result<Vec<Recorded>, RecordError>
+    keys: Vec<InstanceKey>,
+    read: F,
+) -> Result<Vec<Recorded>, RecordError>
 where
-    T: OpenTransaction + ?Sized,
+    T: OpenTransaction,
+    F: AsyncFnOnce(&mut T, &[InstanceKey]) -> Result<Vec<Change>, E>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Folded { entries, entry_of } = folded;
-    if entries.is_empty() {
-        return Ok(vec![Recorded::Filtered; entry_of.len()]);
-    }
-    let written = tx.write(&entries).await?;
-    let by_id: HashMap<Uuid, Written> = written
-        .into_iter()
-        .map(|written| (written.message_id, written))
-        .collect();
-    let recorded: Vec<Recorded> = entries
-        .iter()
-        .map(|entry| answer(entry, by_id.get(&entry.message_id)))
-        .collect();
-    Ok(entry_of.into_iter().map(|entry| recorded[entry]).collect())
-}
-
-fn answer(entry: &Entry, written: Option<&Written>) -> Recorded {
-    let Some(written) = written else {
-        return filtered(entry);
-    };
-    let cqrs_id = entry.cqrs_id.as_str();
-    metrics::counter!(
-        "cqrs_outbox_recorded_total",
-        "cqrs_id" => cqrs_id.to_owned(),
-        "signal" => entry.signal.as_str(),
-    )
-    .increment(1);
-    tracing::debug!(
-        cqrs_id,
-        instance_pk = entry.instance_pk,
-        revision = written.revision.0,
-        signal = entry.signal.as_str(),
-        id = written.id,
-        "recorded"
-    );
-    Recorded::Event {
-        id: written.id,
-        message_id: written.message_id,
-        revision: written.revision,
-    }
-}
-
-fn filtered(entry: &Entry) -> Recorded {
-    metrics::counter!("cqrs_outbox_skipped_total", "reason" => "filtered").increment(1);
-    let (cqrs_id, instance_pk) = (entry.cqrs_id.as_str(), &entry.instance_pk);
-    tracing::debug!(cqrs_id, instance_pk, "filtered out");
-    Recorded::Filtered
+    let recorder = Recorder::new();
+    recorder.record_current_all(tx, cqrs_id, keys, read).await
 }

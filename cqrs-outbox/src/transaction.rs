@@ -61,34 +61,58 @@ pub async fn begin<P: BeginTransaction>(pool: P) -> Result<P::Transaction, Store
 mod sealed {
     use std::error::Error;
 
+    use cqrs_core::CqrsId;
+
     use super::{Future, StoreError};
     use crate::{
         RecordError,
-        entry::{Entry, Written},
+        entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
     };
 
     /// The database's half of a record.
     pub trait Writer: Send {
-        /// Writes entries of different instances, or of one with the same state. Those that were
-        /// not written since they were filtered out and not live are missing from the answer.
+        /// Writes entries of different instances, or of one with the same state. With `coalesce` those
+        /// of instances whose revision this transaction has raised before are left for
+        /// [`Self::replace`]. Those that were filtered out and not live are missing from the answer.
         fn write(
             &mut self,
             entries: &[Entry],
-        ) -> impl Future<Output = Result<Vec<Written>, RecordError>> + Send;
+            coalesce: bool,
+        ) -> impl Future<Output = Result<Answer, RecordError>> + Send;
 
-        /// Locks an instance's revision until the end of the transaction, making one if there is
-        /// none: answers whether it did.
+        /// The events of these instances that this transaction has recorded at the revision it
+        /// raised, in the order of their ids.
+        fn earlier(
+            &mut self,
+            instances: &[(&CqrsId, &str)],
+        ) -> impl Future<Output = Result<Vec<Earlier>, RecordError>> + Send;
+
+        /// Says anew of such instances whether they are live, and answers in their order.
+        fn restate(
+            &mut self,
+            instances: &[Restated<'_>],
+        ) -> impl Future<Output = Result<Vec<Stamp>, RecordError>> + Send;
+
+        /// Removes rows, writes others anew or for the first time, and answers with the latters' ids.
+        fn replace(
+            &mut self,
+            gone: &[Place],
+            rows: &[NewRow<'_>],
+        ) -> impl Future<Output = Result<Vec<i64>, RecordError>> + Send;
+
+        /// Locks instances' revisions until the end of the transaction, in the order given, making
+        /// those that are not there: answers which it made.
         fn lock(
             &mut self,
             cqrs_id: &str,
-            instance_pk: &str,
-        ) -> impl Future<Output = Result<bool, RecordError>> + Send;
+            instance_pks: &[String],
+        ) -> impl Future<Output = Result<Vec<String>, RecordError>> + Send;
 
         /// Takes back what [`Self::lock`] has made.
         fn unmake(
             &mut self,
             cqrs_id: &str,
-            instance_pk: &str,
+            instance_pks: &[String],
         ) -> impl Future<Output = Result<(), RecordError>> + Send;
 
         /// What a failure of the caller's own statement in this transaction means.

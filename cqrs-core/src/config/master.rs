@@ -1,9 +1,10 @@
 //! `[master]`: the database with the outbox.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     columns::{Columns, Mapping, Table, TableName},
+    kind::Period,
     names::{Name, Url},
     problem::Place,
     section::Section,
@@ -19,6 +20,9 @@ pub(super) const DATABASES: Url = Url(&["postgres", "postgresql", "sqlite"]);
 pub struct Master {
     /// `postgres://` or `sqlite://`.
     pub database: SecretUrl,
+    /// How long an event is worth sending of which the application says nothing else: for its
+    /// `Recorder`. `None`: for ever.
+    pub message_ttl: Option<Duration>,
     /// The models, each `cqrs_id` once.
     pub models: Vec<MasterModel>,
 }
@@ -44,6 +48,7 @@ impl Master {
     pub fn new(database: SecretUrl) -> Self {
         Self {
             database,
+            message_ttl: None,
             models: Vec::new(),
         }
     }
@@ -55,6 +60,13 @@ impl Master {
             "\"postgres://localhost/shop\"",
             "The database that holds the outbox.",
         );
+        let message_ttl = section.optional(
+            "message_ttl",
+            &Period(Duration::from_secs(1)..=Duration::from_hours(3_650 * 24)),
+            "for ever",
+            "\"1d\"",
+            "How long an event is worth sending of which the application says nothing else.",
+        );
         let models = section.tables(
             "model",
             "master.model",
@@ -64,6 +76,7 @@ impl Master {
         let models = distinct(section, models, |model| &model.cqrs_id);
         Some(Self {
             database: database?,
+            message_ttl,
             models,
         })
     }

@@ -52,7 +52,7 @@ fn folded(changes: impl IntoIterator<Item = Change>) -> Folded {
         .into_iter()
         .map(|change| change.into_draft().unwrap())
         .collect();
-    fold(drafts).unwrap()
+    fold(drafts, &Recorder::new()).unwrap()
 }
 
 fn event(entry: &Entry) -> Event {
@@ -148,7 +148,7 @@ fn the_last_state_and_identity_and_the_first_old_values_count() {
         .previous(&row(1, 1))
         .into_draft()
         .unwrap();
-    let folded = fold(vec![first, last]).unwrap();
+    let folded = fold(vec![first, last], &Recorder::new()).unwrap();
     let event = event(&folded.entries[0]);
     assert_eq!(folded.entries[0].message_id, id);
     assert_eq!(event.data.get("value").unwrap().get(), "3");
@@ -196,7 +196,7 @@ fn a_body_over_the_limit_is_refused_by_name() {
         Signal::Save,
         json!({"text": "x".repeat(MAX_BODY)}),
     );
-    let error = fold(vec![change.into_draft().unwrap()]).unwrap_err();
+    let error = fold(vec![change.into_draft().unwrap()], &Recorder::new()).unwrap_err();
     assert_eq!(error.to_string(), "cannot record doc 5");
     let RecordError::Invalid {
         problem: Problem::TooLong { len },

@@ -2,30 +2,28 @@
 
 use std::error::Error;
 
-use cqrs_core::{Revision, StoreError, database::postgres::classify};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Row, Transaction, postgres::PgRow};
+use cqrs_core::{CqrsId, Revision, StoreError, database::postgres::classify};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction, postgres::PgRow};
 
+use super::{
+    rows::{get, slot_number},
+    sql,
+};
 use crate::{
     RecordError,
-    entry::{Entry, Written},
+    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
+    store::columns::Table,
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
-
-const RECORD: &str = include_str!("sql/record.sql");
-const LOCK: &str = include_str!("sql/lock.sql");
-const LOCK_NEW: &str = include_str!("sql/lock_new.sql");
-const LOCK_UNDO: &str = include_str!("sql/lock_undo.sql");
 
 impl OpenTransaction for PgConnection {}
 
 impl Writer for PgConnection {
-    async fn write(&mut self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        if !self.is_in_transaction() {
-            return Err(RecordError::NotInTransaction);
-        }
-        let rows = sqlx::query(RECORD)
+    async fn write(&mut self, entries: &[Entry], coalesce: bool) -> Result<Answer, RecordError> {
+        ensure_transaction(self)?;
+        let rows = sqlx::query(sql::RECORD)
             .bind(column(entries, |entry| entry.message_id))
-            .bind(column(entries, |entry| entry.slot().number().cast_signed()))
+            .bind(column(entries, |entry| slot_number(entry.slot())))
             .bind(column(entries, |entry| entry.cqrs_id.as_str()))
             .bind(column(entries, |entry| entry.instance_pk.as_str()))
             .bind(column(entries, |entry| entry.signal.as_str()))
@@ -39,35 +37,121 @@ impl Writer for PgConnection {
             .bind(column(entries, Entry::raises))
             .bind(column(entries, Entry::only_live))
             .bind(column(entries, Entry::forced))
+            .bind(coalesce)
             .fetch_all(self)
             .await
             .map_err(failed)?;
+        let mut answer = Answer::default();
+        for row in &rows {
+            let message_id = get(row, 1)?;
+            match get::<Option<i64>>(row, 0)? {
+                Some(id) => answer.written.push(Written {
+                    id,
+                    message_id,
+                    revision: Revision(get(row, 2)?),
+                }),
+                None => answer.again.push(message_id),
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn earlier(
+        &mut self,
+        instances: &[(&CqrsId, &str)],
+    ) -> Result<Vec<Earlier>, RecordError> {
+        let rows = sqlx::query(sql::RECORD_EARLIER)
+            .bind(column(instances, |(cqrs_id, _)| cqrs_id.as_str()))
+            .bind(column(instances, |(_, instance_pk)| *instance_pk))
+            .fetch_all(self)
+            .await
+            .map_err(failed)?;
+        rows.iter().map(earlier).collect()
+    }
+
+    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
+        let rows = sqlx::query(sql::RECORD_RESTATE)
+            .bind(column(instances, |instance| instance.cqrs_id))
+            .bind(column(instances, |instance| instance.instance_pk))
+            .bind(column(instances, |instance| instance.deleted))
+            .bind(column(instances, |instance| instance.undone))
+            .fetch_all(self)
+            .await
+            .map_err(failed)?;
+        ensure_all(rows.len(), instances.len())?;
         rows.iter()
-            .map(|row| written(row).map_err(failed))
+            .map(|row| {
+                Ok(Stamp {
+                    updated: get(row, 0)?,
+                    now: get(row, 1)?,
+                })
+            })
             .collect()
     }
 
-    async fn lock(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<bool, RecordError> {
-        if !self.is_in_transaction() {
-            return Err(RecordError::NotInTransaction);
+    async fn replace(
+        &mut self,
+        gone: &[Place],
+        rows: &[NewRow<'_>],
+    ) -> Result<Vec<i64>, RecordError> {
+        if !gone.is_empty() {
+            let removed = sqlx::query(sql::RECORD_REMOVE)
+                .bind(column(gone, |place| place.id))
+                .execute(&mut *self)
+                .await
+                .map_err(failed)?;
+            let removed = usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX);
+            ensure_all(removed, gone.len())?;
         }
-        // A row that appears between the two statements is waited for by the second, and locked by
-        // the first when it is run again.
-        for _ in 0..3 {
-            if execute(self, LOCK, cqrs_id, instance_pk).await? > 0 {
-                return Ok(false);
-            }
-            if execute(self, LOCK_NEW, cqrs_id, instance_pk).await? > 0 {
-                return Ok(true);
-            }
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        Err(StoreError::Conflict("the instance's revision came and went".into()).into())
+        let written = sqlx::query(sql::RECORD_REPLACE)
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.entry.message_id))
+            .bind(column(rows, |row| slot_number(row.entry.slot())))
+            .bind(column(rows, |row| row.entry.cqrs_id.as_str()))
+            .bind(column(rows, |row| row.entry.instance_pk.as_str()))
+            .bind(column(rows, |row| row.entry.signal.as_str()))
+            .bind(column(rows, |row| row.entry.queue()))
+            .bind(column(rows, |row| row.revision.0))
+            .bind(column(rows, |row| row.body.as_bytes()))
+            .bind(column(rows, |row| row.entry.traceparent()))
+            .bind(column(rows, |row| row.entry.forced()))
+            .bind(column(rows, |row| row.expires_at))
+            .fetch_all(self)
+            .await
+            .map_err(failed)?;
+        ensure_all(written.len(), rows.len())?;
+        written
+            .iter()
+            .map(|row| get(row, 0).map_err(Into::into))
+            .collect()
     }
 
-    async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
-        execute(self, LOCK_UNDO, cqrs_id, instance_pk)
+    async fn lock(
+        &mut self,
+        cqrs_id: &str,
+        instance_pks: &[String],
+    ) -> Result<Vec<String>, RecordError> {
+        ensure_transaction(self)?;
+        sqlx::query_scalar(sql::LOCK)
+            .bind(cqrs_id)
+            .bind(instance_pks)
+            .fetch_all(self)
             .await
-            .map(drop)
+            .map_err(failed)
+    }
+
+    async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
+        let unmade = sqlx::query(sql::LOCK_UNDO)
+            .bind(cqrs_id)
+            .bind(instance_pks)
+            .execute(self)
+            .await
+            .map_err(failed)?;
+        let unmade = usize::try_from(unmade.rows_affected()).unwrap_or(usize::MAX);
+        ensure_all(unmade, instance_pks.len())
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
@@ -81,16 +165,39 @@ impl Writer for PgConnection {
 impl OpenTransaction for Transaction<'_, Postgres> {}
 
 impl Writer for Transaction<'_, Postgres> {
-    async fn write(&mut self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        PgConnection::write(self, entries).await
+    async fn write(&mut self, entries: &[Entry], coalesce: bool) -> Result<Answer, RecordError> {
+        PgConnection::write(self, entries, coalesce).await
     }
 
-    async fn lock(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<bool, RecordError> {
-        PgConnection::lock(self, cqrs_id, instance_pk).await
+    async fn earlier(
+        &mut self,
+        instances: &[(&CqrsId, &str)],
+    ) -> Result<Vec<Earlier>, RecordError> {
+        PgConnection::earlier(self, instances).await
     }
 
-    async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
-        PgConnection::unmake(self, cqrs_id, instance_pk).await
+    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
+        PgConnection::restate(self, instances).await
+    }
+
+    async fn replace(
+        &mut self,
+        gone: &[Place],
+        rows: &[NewRow<'_>],
+    ) -> Result<Vec<i64>, RecordError> {
+        PgConnection::replace(self, gone, rows).await
+    }
+
+    async fn lock(
+        &mut self,
+        cqrs_id: &str,
+        instance_pks: &[String],
+    ) -> Result<Vec<String>, RecordError> {
+        PgConnection::lock(self, cqrs_id, instance_pks).await
+    }
+
+    async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
+        PgConnection::unmake(self, cqrs_id, instance_pks).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
@@ -119,30 +226,45 @@ impl Begin for &PgPool {
     }
 }
 
+fn ensure_transaction(connection: &PgConnection) -> Result<(), RecordError> {
+    if connection.is_in_transaction() {
+        Ok(())
+    } else {
+        Err(RecordError::NotInTransaction)
+    }
+}
+
+/// Rows that this transaction has written and holds cannot be missing, unless by the caller's hand.
+fn ensure_all(found: usize, wanted: usize) -> Result<(), RecordError> {
+    if found == wanted {
+        return Ok(());
+    }
+    let problem = format!("{found} of {wanted} rows of this transaction are still there");
+    Err(StoreError::Backend(problem.into()).into())
+}
+
 /// One array for `unnest`.
-fn column<'e, V>(entries: &'e [Entry], value: impl Fn(&'e Entry) -> V) -> Vec<V> {
-    entries.iter().map(value).collect()
+fn column<'e, T, V>(rows: &'e [T], value: impl Fn(&'e T) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
 }
 
-async fn execute(
-    connection: &mut PgConnection,
-    sql: &'static str,
-    cqrs_id: &str,
-    instance_pk: &str,
-) -> Result<u64, RecordError> {
-    let done = sqlx::query(sql)
-        .bind(cqrs_id)
-        .bind(instance_pk)
-        .execute(connection)
-        .await;
-    done.map(|done| done.rows_affected()).map_err(failed)
-}
-
-fn written(row: &PgRow) -> Result<Written, sqlx::Error> {
-    Ok(Written {
-        id: row.try_get(0)?,
-        message_id: row.try_get(1)?,
-        revision: Revision(row.try_get(2)?),
+fn earlier(row: &PgRow) -> Result<Earlier, RecordError> {
+    let table = Table::OUTBOX;
+    Ok(Earlier {
+        place: Place {
+            id: get(row, 0)?,
+            message_id: get(row, 1)?,
+        },
+        cqrs_id: get(row, 2)?,
+        instance_pk: get(row, 3)?,
+        revision: Revision(get(row, 4)?),
+        signal: table.signal(get(row, 5)?)?,
+        queue: table.queue(get(row, 6)?)?,
+        body: get(row, 7)?,
+        trace: Table::trace(get(row, 8)?),
+        forced: get(row, 9)?,
+        expires_at: get(row, 10)?,
+        began: get(row, 11)?,
     })
 }
 

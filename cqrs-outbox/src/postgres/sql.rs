@@ -1,5 +1,12 @@
-//! The store's statements. Each file says what it is for and why it is so.
+//! The statements of recording and of the store. Each file says what it is for and why it is so.
 
+pub(super) const RECORD: &str = include_str!("sql/record.sql");
+pub(super) const RECORD_EARLIER: &str = include_str!("sql/record_earlier.sql");
+pub(super) const RECORD_RESTATE: &str = include_str!("sql/record_restate.sql");
+pub(super) const RECORD_REMOVE: &str = include_str!("sql/record_remove.sql");
+pub(super) const RECORD_REPLACE: &str = include_str!("sql/record_replace.sql");
+pub(super) const LOCK: &str = include_str!("sql/lock.sql");
+pub(super) const LOCK_UNDO: &str = include_str!("sql/lock_undo.sql");
 pub(super) const SESSION: &str = include_str!("sql/session.sql");
 pub(super) const RENEW: &str = include_str!("sql/renew.sql");
 pub(super) const CENSUS: &str = include_str!("sql/census.sql");

@@ -10,7 +10,9 @@ mod session;
 mod settle;
 mod sql;
 mod store;
+mod transaction;
 
 pub(crate) use migrations::{MIGRATIONS, migrate};
 pub use session::SqliteSession;
 pub use store::SqliteStore;
+pub use transaction::RecordingTransaction;

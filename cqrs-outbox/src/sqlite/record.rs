@@ -2,70 +2,152 @@
 
 use std::{collections::HashMap, error::Error};
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use cqrs_core::{Clock, CqrsId, Revision, StoreError, SystemClock, database::sqlite::classify};
-use sqlx::{Connection, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use chrono::{DateTime, Utc};
+use cqrs_core::{
+    Clock, CqrsId, Revision, Signal, StoreError, SystemClock, database::sqlite::classify,
+};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
+use super::{
+    rows::{get, time, uuid, uuid_text},
+    sql,
+};
 use crate::{
     RecordError,
-    entry::{Entry, Written},
-    transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
+    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
+    store::columns::Table,
+    transaction::{OpenTransaction, Writer},
 };
-
-const PROBE: &str = include_str!("sql/record_probe.sql");
-const LIVE: &str = include_str!("sql/record_live.sql");
-const RAISE: &str = include_str!("sql/record_raise.sql");
-const RECORD: &str = include_str!("sql/record.sql");
-const LOCK: &str = include_str!("sql/lock.sql");
-const LOCK_UNDO: &str = include_str!("sql/lock_undo.sql");
 
 /// What the lock has shown of an instance: its revision and its time.
 type State = (Revision, DateTime<Utc>);
 
+/// The revisions that a transaction has raised. A savepoint may have taken one back since.
+#[derive(Debug, Default)]
+pub(super) struct Raised(HashMap<(CqrsId, String), Revision>);
+
 impl OpenTransaction for SqliteConnection {}
 
 impl Writer for SqliteConnection {
-    async fn write(&mut self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        ensure_transaction(self).await?;
-        // Several statements: all of them take effect, or none. A dropped savepoint is rolled back
-        // before the connection is used again.
-        let mut savepoint = Connection::begin(self).await.map_err(failed)?;
+    async fn write(&mut self, entries: &[Entry], _coalesce: bool) -> Result<Answer, RecordError> {
+        // Nothing tells one transaction of a connection from the next.
+        write(self, entries, &mut Raised::default()).await
+    }
+
+    async fn earlier(
+        &mut self,
+        instances: &[(&CqrsId, &str)],
+    ) -> Result<Vec<Earlier>, RecordError> {
+        let mut found = Vec::new();
+        for (cqrs_id, instance_pk) in instances {
+            let rows = sqlx::query(sql::RECORD_EARLIER)
+                .bind(cqrs_id.as_str())
+                .bind(*instance_pk)
+                .fetch_all(&mut *self)
+                .await
+                .map_err(failed)?;
+            for row in &rows {
+                found.push(earlier(row, cqrs_id, instance_pk)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
         let now = SystemClock.now();
-        let mut states: HashMap<(&CqrsId, &str), State> = HashMap::with_capacity(entries.len());
-        for entry in entries.iter().filter(|entry| entry.leads) {
-            if let Some(state) = raise(&mut savepoint, entry, now).await? {
-                states.insert((&entry.cqrs_id, &entry.instance_pk), state);
-            }
+        let mut stamps = Vec::with_capacity(instances.len());
+        for instance in instances {
+            let updated = if instance.undone {
+                undo(self, instance).await?;
+                now
+            } else {
+                let restated = sqlx::query(sql::RECORD_RESTATE)
+                    .bind(instance.cqrs_id)
+                    .bind(instance.instance_pk)
+                    .bind(instance.deleted)
+                    .bind(now.timestamp_micros())
+                    .fetch_one(&mut *self)
+                    .await
+                    .map_err(failed)?;
+                time(REVISIONS, "updated", get(&restated, 0)?)?
+            };
+            stamps.push(Stamp { updated, now });
         }
-        let mut written = Vec::with_capacity(entries.len());
-        for entry in entries {
-            if let Some(state) = states.get(&(&entry.cqrs_id, entry.instance_pk.as_str())) {
-                written.push(insert(&mut savepoint, entry, *state, now).await?);
-            }
-        }
-        savepoint.commit().await.map_err(failed)?;
-        Ok(written)
+        Ok(stamps)
     }
 
-    async fn lock(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<bool, RecordError> {
+    async fn replace(
+        &mut self,
+        gone: &[Place],
+        rows: &[NewRow<'_>],
+    ) -> Result<Vec<i64>, RecordError> {
+        for place in gone {
+            let removed = sqlx::query(sql::REMOVE)
+                .bind(place.id)
+                .bind(uuid_text(place.message_id))
+                .execute(&mut *self)
+                .await
+                .map_err(failed)?;
+            ensure_one(removed.rows_affected())?;
+        }
+        let now = SystemClock.now();
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in rows {
+            let expires_at = row.expires_at.map(|time| time.timestamp_micros());
+            let Some(id) = row.id else {
+                ids.push(insert(self, row, now).await?);
+                continue;
+            };
+            let replaced = sqlx::query(sql::RECORD_REPLACE)
+                .bind(id)
+                .bind(uuid_text(row.entry.message_id))
+                .bind(row.entry.signal.as_str())
+                .bind(&row.body)
+                .bind(row.entry.traceparent())
+                .bind(row.entry.forced())
+                .bind(expires_at)
+                .execute(&mut *self)
+                .await
+                .map_err(failed)?;
+            ensure_one(replaced.rows_affected())?;
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    async fn lock(
+        &mut self,
+        cqrs_id: &str,
+        instance_pks: &[String],
+    ) -> Result<Vec<String>, RecordError> {
         ensure_transaction(self).await?;
-        let made = sqlx::query(LOCK)
-            .bind(cqrs_id)
-            .bind(instance_pk)
-            .bind(SystemClock.now().timestamp_micros())
-            .execute(self)
-            .await
-            .map_err(failed)?;
-        Ok(made.rows_affected() > 0)
+        let mut made = Vec::new();
+        for instance_pk in instance_pks {
+            let locked = sqlx::query(sql::LOCK)
+                .bind(cqrs_id)
+                .bind(instance_pk)
+                .bind(SystemClock.now().timestamp_micros())
+                .execute(&mut *self)
+                .await
+                .map_err(failed)?;
+            if locked.rows_affected() > 0 {
+                made.push(instance_pk.clone());
+            }
+        }
+        Ok(made)
     }
 
-    async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
-        let undone = sqlx::query(LOCK_UNDO)
-            .bind(cqrs_id)
-            .bind(instance_pk)
-            .execute(self)
-            .await;
-        undone.map(drop).map_err(failed)
+    async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
+        for instance_pk in instance_pks {
+            let unmade = sqlx::query(sql::LOCK_UNDO)
+                .bind(cqrs_id)
+                .bind(instance_pk)
+                .execute(&mut *self)
+                .await
+                .map_err(failed)?;
+            ensure_one(unmade.rows_affected())?;
+        }
+        Ok(())
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
@@ -79,16 +161,39 @@ impl Writer for SqliteConnection {
 impl OpenTransaction for Transaction<'_, Sqlite> {}
 
 impl Writer for Transaction<'_, Sqlite> {
-    async fn write(&mut self, entries: &[Entry]) -> Result<Vec<Written>, RecordError> {
-        SqliteConnection::write(self, entries).await
+    async fn write(&mut self, entries: &[Entry], coalesce: bool) -> Result<Answer, RecordError> {
+        SqliteConnection::write(self, entries, coalesce).await
     }
 
-    async fn lock(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<bool, RecordError> {
-        SqliteConnection::lock(self, cqrs_id, instance_pk).await
+    async fn earlier(
+        &mut self,
+        instances: &[(&CqrsId, &str)],
+    ) -> Result<Vec<Earlier>, RecordError> {
+        SqliteConnection::earlier(self, instances).await
     }
 
-    async fn unmake(&mut self, cqrs_id: &str, instance_pk: &str) -> Result<(), RecordError> {
-        SqliteConnection::unmake(self, cqrs_id, instance_pk).await
+    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
+        SqliteConnection::restate(self, instances).await
+    }
+
+    async fn replace(
+        &mut self,
+        gone: &[Place],
+        rows: &[NewRow<'_>],
+    ) -> Result<Vec<i64>, RecordError> {
+        SqliteConnection::replace(self, gone, rows).await
+    }
+
+    async fn lock(
+        &mut self,
+        cqrs_id: &str,
+        instance_pks: &[String],
+    ) -> Result<Vec<String>, RecordError> {
+        SqliteConnection::lock(self, cqrs_id, instance_pks).await
+    }
+
+    async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
+        SqliteConnection::unmake(self, cqrs_id, instance_pks).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
@@ -96,24 +201,86 @@ impl Writer for Transaction<'_, Sqlite> {
     }
 }
 
-impl BeginTransaction for &SqlitePool {}
+const REVISIONS: Table = Table("cqrs_revision");
 
-impl Begin for &SqlitePool {
-    type Transaction = Transaction<'static, Sqlite>;
-
-    async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
-        // Cancelled, it is rolled back by sqlx's own thread.
-        self.begin_with("BEGIN IMMEDIATE").await.map_err(classify)
+/// Writes entries, but for those of instances in `raised`, and adds the others to these.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    entries: &[Entry],
+    raised: &mut Raised,
+) -> Result<Answer, RecordError> {
+    ensure_transaction(connection).await?;
+    // Several statements: all of them take effect, or none. A dropped savepoint is rolled back
+    // before the connection is used again.
+    let mut savepoint = Connection::begin(connection).await.map_err(failed)?;
+    let now = SystemClock.now();
+    let mut states: HashMap<(&CqrsId, &str), State> = HashMap::with_capacity(entries.len());
+    let mut answer = Answer::default();
+    for entry in entries.iter().filter(|entry| entry.leads) {
+        if raised.holds(&mut savepoint, entry).await? {
+            answer.again.push(entry.message_id);
+        } else if let Some(state) = raise(&mut savepoint, entry, now).await? {
+            states.insert((&entry.cqrs_id, &entry.instance_pk), state);
+        }
     }
+    for entry in entries {
+        let Some(&(revision, updated)) = states.get(&(&entry.cqrs_id, entry.instance_pk.as_str()))
+        else {
+            continue;
+        };
+        let expires_at = entry.expires_at(now);
+        let row = NewRow {
+            id: None,
+            entry,
+            revision,
+            body: entry.body.splice(revision, updated, expires_at),
+            expires_at,
+        };
+        answer.written.push(Written {
+            id: insert(&mut savepoint, &row, now).await?,
+            message_id: entry.message_id,
+            revision,
+        });
+    }
+    savepoint.commit().await.map_err(failed)?;
+    for entry in entries.iter().filter(|entry| entry.leads && entry.raises()) {
+        if let Some((revision, _)) = states.get(&(&entry.cqrs_id, entry.instance_pk.as_str())) {
+            let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
+            raised.0.insert(name, *revision);
+        }
+    }
+    Ok(answer)
 }
 
-impl BeginTransaction for &mut SqliteConnection {}
+impl Raised {
+    /// Makes the next change of these instances an event of its own.
+    pub(super) fn forget(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
+            self.0.remove(&name);
+        }
+    }
 
-impl<'c> Begin for &'c mut SqliteConnection {
-    type Transaction = Transaction<'c, Sqlite>;
-
-    async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
-        self.begin_with("BEGIN IMMEDIATE").await.map_err(classify)
+    /// Whether the transaction has raised the revision that the entry's instance has.
+    async fn holds(
+        &self,
+        connection: &mut SqliteConnection,
+        entry: &Entry,
+    ) -> Result<bool, RecordError> {
+        if self.0.is_empty() {
+            return Ok(false);
+        }
+        let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
+        let Some(raised) = self.0.get(&name) else {
+            return Ok(false);
+        };
+        let known: Option<i64> = sqlx::query_scalar(sql::RECORD_KNOWN)
+            .bind(entry.cqrs_id.as_str())
+            .bind(&entry.instance_pk)
+            .fetch_optional(connection)
+            .await
+            .map_err(failed)?;
+        Ok(known == Some(raised.0))
     }
 }
 
@@ -121,13 +288,22 @@ async fn ensure_transaction(connection: &mut SqliteConnection) -> Result<(), Rec
     if !connection.is_in_transaction() {
         return Err(RecordError::NotInTransaction);
     }
-    match sqlx::raw_sql(PROBE).execute(connection).await {
+    match sqlx::raw_sql(sql::RECORD_PROBE).execute(connection).await {
         Ok(_) => Err(RecordError::NotInTransaction),
         Err(sqlx::Error::Database(error)) if error.message().contains("within a transaction") => {
             Ok(())
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Rows that this transaction has written cannot be missing, unless by the caller's hand.
+fn ensure_one(found: u64) -> Result<(), RecordError> {
+    if found == 1 {
+        return Ok(());
+    }
+    let problem = format!("{found} rows instead of the one that this transaction has written");
+    Err(StoreError::Backend(problem.into()).into())
 }
 
 /// The instance's state under the lock; `None` if there is nothing to write.
@@ -137,7 +313,7 @@ async fn raise(
     now: DateTime<Utc>,
 ) -> Result<Option<State>, RecordError> {
     if entry.only_live() {
-        let live: bool = sqlx::query_scalar(LIVE)
+        let live: bool = sqlx::query_scalar(sql::RECORD_LIVE)
             .bind(entry.cqrs_id.as_str())
             .bind(&entry.instance_pk)
             .fetch_one(&mut *connection)
@@ -147,62 +323,82 @@ async fn raise(
             return Ok(None);
         }
     }
-    let row = sqlx::query(RAISE)
+    let row = sqlx::query(sql::RECORD_RAISE)
         .bind(entry.cqrs_id.as_str())
         .bind(&entry.instance_pk)
         .bind(now.timestamp_micros())
-        .bind(entry.signal == cqrs_core::Signal::Delete)
+        .bind(entry.signal == Signal::Delete)
         .bind(entry.raises())
         .fetch_one(connection)
         .await
         .map_err(failed)?;
-    let revision = row.try_get(0).map_err(failed)?;
-    let updated: i64 = row.try_get(1).map_err(failed)?;
-    let updated = DateTime::from_timestamp_micros(updated).ok_or_else(|| StoreError::Corrupt {
-        table: "cqrs_revision",
-        column: "updated",
-        source: format!("{updated} µs is no date").into(),
-    })?;
-    Ok(Some((Revision(revision), updated)))
+    let updated = time(REVISIONS, "updated", get(&row, 1)?)?;
+    Ok(Some((Revision(get(&row, 0)?), updated)))
+}
+
+/// Gives an instance the revision back that it had before this transaction.
+async fn undo(
+    connection: &mut SqliteConnection,
+    instance: &Restated<'_>,
+) -> Result<(), RecordError> {
+    let mut undone = 0;
+    for statement in [sql::LOCK_UNDO, sql::RECORD_UNDO] {
+        let done = sqlx::query(statement)
+            .bind(instance.cqrs_id)
+            .bind(instance.instance_pk)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        undone += done.rows_affected();
+    }
+    ensure_one(undone)
 }
 
 async fn insert(
     connection: &mut SqliteConnection,
-    entry: &Entry,
-    (revision, updated): State,
+    row: &NewRow<'_>,
     now: DateTime<Utc>,
-) -> Result<Written, RecordError> {
-    let expires = entry
-        .ttl_micros()
-        .map(|ttl| ceil_to_second(now + TimeDelta::microseconds(ttl)));
-    let id = sqlx::query_scalar(RECORD)
-        .bind(entry.message_id.hyphenated().to_string())
+) -> Result<i64, RecordError> {
+    let entry = row.entry;
+    sqlx::query_scalar(sql::RECORD)
+        .bind(uuid_text(entry.message_id))
         .bind(entry.slot().number())
         .bind(entry.cqrs_id.as_str())
         .bind(&entry.instance_pk)
         .bind(entry.signal.as_str())
         .bind(entry.queue())
-        .bind(revision.0)
-        .bind(entry.body.splice(revision, updated, expires))
+        .bind(row.revision.0)
+        .bind(&row.body)
         .bind(entry.traceparent())
         .bind(now.timestamp_micros())
-        .bind(expires.map(|time| time.timestamp_micros()))
+        .bind(row.expires_at.map(|time| time.timestamp_micros()))
         .bind(entry.forced())
         .fetch_one(connection)
         .await
-        .map_err(failed)?;
-    Ok(Written {
-        id,
-        message_id: entry.message_id,
-        revision,
-    })
+        .map_err(failed)
 }
 
-/// Never less than was asked for.
-fn ceil_to_second(time: DateTime<Utc>) -> DateTime<Utc> {
-    let second = TimeDelta::seconds(1);
-    let floor = time.duration_trunc(second).unwrap_or(time);
-    if floor == time { time } else { floor + second }
+fn earlier(row: &SqliteRow, cqrs_id: &CqrsId, instance_pk: &str) -> Result<Earlier, RecordError> {
+    let table = Table::OUTBOX;
+    let expires_at: Option<i64> = get(row, 8)?;
+    Ok(Earlier {
+        place: Place {
+            id: get(row, 0)?,
+            message_id: uuid(table, "message_id", get(row, 1)?)?,
+        },
+        cqrs_id: cqrs_id.to_string(),
+        instance_pk: instance_pk.to_owned(),
+        revision: Revision(get(row, 2)?),
+        signal: table.signal(get(row, 3)?)?,
+        queue: table.queue(get(row, 4)?)?,
+        body: get::<String>(row, 5)?.into_bytes(),
+        trace: Table::trace(get(row, 6)?),
+        forced: get(row, 7)?,
+        expires_at: expires_at
+            .map(|micros| time(table, "expires_at", micros))
+            .transpose()?,
+        began: get(row, 9)?,
+    })
 }
 
 fn failed(error: sqlx::Error) -> RecordError {

@@ -59,7 +59,7 @@ pub(super) fn uuid(table: Table, column: &'static str, text: &str) -> Result<Uui
     table.parse(column, text)
 }
 
-fn time(
+pub(super) fn time(
     table: Table,
     column: &'static str,
     microseconds: i64,

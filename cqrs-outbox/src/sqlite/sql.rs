@@ -1,5 +1,16 @@
-//! The store's statements. Each file says what it is for and why it is so.
+//! The statements of recording and of the store. Each file says what it is for and why it is so.
 
+pub(super) const RECORD: &str = include_str!("sql/record.sql");
+pub(super) const RECORD_EARLIER: &str = include_str!("sql/record_earlier.sql");
+pub(super) const RECORD_KNOWN: &str = include_str!("sql/record_known.sql");
+pub(super) const RECORD_LIVE: &str = include_str!("sql/record_live.sql");
+pub(super) const RECORD_PROBE: &str = include_str!("sql/record_probe.sql");
+pub(super) const RECORD_RAISE: &str = include_str!("sql/record_raise.sql");
+pub(super) const RECORD_REPLACE: &str = include_str!("sql/record_replace.sql");
+pub(super) const RECORD_RESTATE: &str = include_str!("sql/record_restate.sql");
+pub(super) const RECORD_UNDO: &str = include_str!("sql/record_undo.sql");
+pub(super) const LOCK: &str = include_str!("sql/lock.sql");
+pub(super) const LOCK_UNDO: &str = include_str!("sql/lock_undo.sql");
 pub(super) const BOUNDS: &str = include_str!("sql/bounds.sql");
 pub(super) const FETCH: &str = include_str!("sql/fetch.sql");
 pub(super) const DUE: &str = include_str!("sql/due.sql");

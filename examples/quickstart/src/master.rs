@@ -6,7 +6,7 @@ use anyhow::Result;
 use cqrs_core::SecretUrl;
 use cqrs_outbox::{self as outbox, Change};
 use sqlx::{
-    Row, SqlitePool, SqliteTransaction,
+    Row, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow},
 };
 
@@ -111,7 +111,7 @@ impl Master {
     }
 }
 
-async fn insert(tx: &mut SqliteTransaction<'_>, country: &Country) -> Result<()> {
+async fn insert(tx: &mut SqliteConnection, country: &Country) -> Result<()> {
     sqlx::query("insert into country values ($1, $2, $3, $4, $5, $6)")
         .bind(&country.alpha2)
         .bind(&country.alpha3)
@@ -119,15 +119,15 @@ async fn insert(tx: &mut SqliteTransaction<'_>, country: &Country) -> Result<()>
         .bind(&country.name)
         .bind(&country.official_name)
         .bind(&country.flag)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
 
-async fn delete(tx: &mut SqliteTransaction<'_>, country: &Country) -> Result<()> {
+async fn delete(tx: &mut SqliteConnection, country: &Country) -> Result<()> {
     sqlx::query("delete from country where alpha2 = $1")
         .bind(&country.alpha2)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }

@@ -4,8 +4,8 @@
 alter table cqrs_revision
     -- The transaction that raised the revision last; null after anything else.
     add column xid xid8,
-    -- The revision at which the instance's present life began, or its last one if it is deleted.
-    add column born bigint not null default 0 check (born >= 0);
+    -- Whether that revision began a life of the instance.
+    add column began boolean not null default false;
 
 alter table cqrs_outbox add column forced boolean not null default false;
 alter table cqrs_outbox_dead add column forced boolean not null default false;

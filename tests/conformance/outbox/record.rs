@@ -5,9 +5,11 @@ mod calls;
 mod concurrency;
 mod current;
 mod fixture;
+mod recorder;
 mod refusals;
 mod revisions;
 mod schema;
+mod transactions;
 
 /// Each of these on a fresh database.
 macro_rules! conformance {
@@ -60,6 +62,25 @@ macro_rules! suite {
                 a_first_record_of_the_current_state_is_revision_0,
                 a_failed_read_uses_up_no_revision,
                 the_state_of_another_instance_is_refused,
+                many_are_read_in_one_go_under_their_locks,
+            },
+            recorder::{
+                meta_sees_signal_data_and_previous_data,
+                the_change_comes_before_the_model_and_the_model_before_the_recorder,
+                an_impossible_time_to_live_is_refused,
+            },
+            transactions::{
+                they_are_one_event_with_the_last_state_and_the_first_old_values,
+                what_is_changed_back_has_no_old_value,
+                the_next_transaction_is_another_event,
+                a_save_and_a_delete_are_a_delete_and_the_other_way_round_a_save,
+                what_begins_and_ends_in_it_is_nothing,
+                what_leaves_the_filter_is_deleted_once,
+                a_savepoint_takes_its_part_back,
+                direct_syncs_carry_the_last_state_too,
+                an_untouched_direct_sync_keeps_what_was_said_of_it,
+                each_step_can_be_an_event_of_its_own,
+                replaying_the_events_gives_the_state_that_was_left,
             },
             refusals::{
                 outside_of_a_transaction_nothing_is_recorded,

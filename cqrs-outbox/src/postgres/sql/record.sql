@@ -12,6 +12,11 @@
 -- enough to tell: whoever made the instance live has committed before the caller could write its row.
 -- As `exists (…)` the planner would rather hash the whole table than look up a batch of keys.
 --
+-- With $16, an instance whose revision this transaction has raised before is left as it is and named
+-- instead, without an id: its event will be replaced. `xid` tells, and `updated`, since the numbers of
+-- transactions start again in a database that was dumped and restored. What a savepoint took back
+-- has the older xid again.
+--
 -- The subquery in `on conflict` is a hashed subplan over the input: `excluded` has no column to say
 -- that a revision is carried, not raised.
 with input as (
@@ -27,8 +32,11 @@ with input as (
     )
 ),
 raised as (
-    insert into cqrs_revision as known (cqrs_id, instance_pk, revision, updated, deleted)
-    select cqrs_id, instance_pk, 0, clock_timestamp(), signal = 'DELETE'
+    insert into cqrs_revision as known
+        (cqrs_id, instance_pk, revision, updated, deleted, began, xid)
+    select
+        cqrs_id, instance_pk, 0, clock_timestamp(), signal = 'DELETE', signal <> 'DELETE',
+        case when raises then pg_current_xact_id() end
     from input
     where leads
       and (
@@ -41,12 +49,14 @@ raised as (
       )
     order by cqrs_id collate "C", instance_pk collate "C"
     on conflict (cqrs_id, instance_pk) do update set
-        (revision, updated) = (
+        (revision, updated, began, xid) = (
             select
                 case when carried then known.revision else known.revision + 1 end,
                 case when carried then known.updated
                      else greatest(clock_timestamp(), known.updated + interval '1 microsecond')
-                end
+                end,
+                case when carried then known.began else known.deleted and not excluded.deleted end,
+                case when carried then known.xid else pg_current_xact_id() end
             from (
                 select not known.deleted and (known.cqrs_id, known.instance_pk) in (
                     select cqrs_id, instance_pk from input where leads and not raises
@@ -54,31 +64,54 @@ raised as (
             ) as kind
         ),
         deleted = excluded.deleted
+    where not $16
+        or known.xid is distinct from pg_current_xact_id()
+        or known.updated < transaction_timestamp()
     returning known.cqrs_id, known.instance_pk, known.revision, known.updated
-)
-insert into cqrs_outbox (
-    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced,
-    expires_at, body
-)
-select
-    message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced, expires_at,
-    head || convert_to(
-        revision || ',"cqrs_updated":"'
-        || replace(to_char(updated at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
-        || '+00:00',
-        'UTF8'
+),
+written as (
+    insert into cqrs_outbox (
+        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced,
+        expires_at, body
     )
-    || middle || convert_to(
-        coalesce(to_char(expires_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS"+00:00\""'), 'null'),
-        'UTF8'
-    )
-    || tail
+    select
+        message_id, slot, cqrs_id, instance_pk, signal, queue, revision, traceparent, forced,
+        expires_at,
+        head || convert_to(
+            revision || ',"cqrs_updated":"'
+            || replace(to_char(updated at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '.000000', '')
+            || '+00:00',
+            'UTF8'
+        )
+        || middle || convert_to(
+            coalesce(
+                to_char(expires_at at time zone 'UTC', '"\""YYYY-MM-DD"T"HH24:MI:SS"+00:00\""'),
+                'null'
+            ),
+            'UTF8'
+        )
+        || tail
+    from input
+    join raised using (cqrs_id, instance_pk)
+    cross join lateral (
+        -- Whole seconds, rounded up: never less than was asked for.
+        select date_trunc('second', clock_timestamp() + ttl * interval '1 microsecond' + interval '999999 microseconds')
+            as expires_at
+    ) as life
+    order by place
+    returning id, message_id, revision
+)
+select id, message_id, revision from written
+union all
+select null, message_id, null
 from input
-join raised using (cqrs_id, instance_pk)
-cross join lateral (
-    -- Whole seconds, rounded up: never less than was asked for.
-    select date_trunc('second', clock_timestamp() + ttl * interval '1 microsecond' + interval '999999 microseconds')
-        as expires_at
-) as life
-order by place
-returning id, message_id, revision
+where $16
+    and leads
+    and case
+        when (cqrs_id, instance_pk) in (select cqrs_id, instance_pk from raised) then false
+        else (
+            select known.xid = pg_current_xact_id() and known.updated >= transaction_timestamp()
+            from cqrs_revision as known
+            where known.cqrs_id = input.cqrs_id and known.instance_pk = input.instance_pk
+        )
+    end

@@ -1,4 +1,4 @@
 -- cqrs-outbox: lock_undo
 --
--- There was nothing to record after all: the first event must still be revision 0.
+-- Takes back what lock.sql has made: the first event must still be revision 0, and there may be none.
 delete from cqrs_revision where cqrs_id = ?1 and instance_pk = ?2 and revision = 0

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use cqrs_outbox::{Change, RecordError, Recorded, Signal, record_current};
+use cqrs_outbox::{
+    Change, InstanceKey, RecordError, Recorded, Signal, record_current, record_current_all,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -96,6 +98,37 @@ pub(crate) async fn a_failed_read_uses_up_no_revision<F: Fixture>(db: F) {
         "what sqlx says is judged like our own failures: {error:?}"
     );
     F::rollback(tx).await;
+}
+
+/// Of what is not there, here by the caller's choice, nothing is recorded.
+pub(crate) async fn many_are_read_in_one_go_under_their_locks<F: Fixture>(db: F) {
+    for expected in 0..2 {
+        let mut tx = db.begin().await;
+        if expected == 0 {
+            let rows = "insert into account (id, name) values (1, 'a'), (3, 'c'), (10, 'j')";
+            F::execute(&mut tx, rows).await;
+        }
+        let keys = [10_i64, 1, 2, 3, 1].map(InstanceKey::from).to_vec();
+        let mut reads = 0;
+        let recorded =
+            record_current_all(&mut tx, "account", keys, async |tx: &mut F::Tx, keys| {
+                reads += 1;
+                assert_eq!(keys.len(), 5);
+                let all = "select group_concat(id || name, ',') from account";
+                let all = F::text(tx, &F::portable(all)).await.unwrap();
+                let changes = all.split(',').map(|row| {
+                    let (id, name) = row.split_at(row.len() - 1);
+                    Change::saved(&Account::named(id.parse().unwrap(), name))
+                });
+                Ok::<_, sqlx::Error>(changes.collect())
+            });
+        let recorded = recorded.await.unwrap();
+        assert_eq!((reads, recorded.len()), (1, 3));
+        assert!(recorded.iter().all(|r| revision(*r) == expected));
+        F::commit(tx).await;
+    }
+    assert_eq!(db.outbox().await.len(), 6);
+    assert_eq!(db.revision("2").await, None);
 }
 
 pub(crate) async fn the_state_of_another_instance_is_refused<F: Fixture>(db: F) {

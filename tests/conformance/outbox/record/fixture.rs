@@ -4,7 +4,7 @@ use std::{fmt::Debug, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use cqrs_core::{Event, SecretUrl, wire::decode};
-use cqrs_outbox::{Change, Master, OpenTransaction, Recorded, Revision, Tracked};
+use cqrs_outbox::{Change, Master, OpenTransaction, Recorded, Revision, Signal, Tracked};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,6 +46,9 @@ pub(crate) trait Fixture: Sized + Send + Sync + 'static {
 
     /// The one text that a query answers.
     fn text(tx: &mut Self::Tx, sql: &str) -> impl Future<Output = Option<String>> + Send;
+
+    /// A statement for `SQLite` in the words of this database.
+    fn portable(sql: &str) -> String;
 
     /// What a statement needs before it runs.
     async fn prepare(&self, sql: &str) -> Result<(), sqlx::Error>;
@@ -148,7 +151,7 @@ impl Master for Account {
         self.shown
     }
 
-    fn delete_data(&self) -> Option<serde_json::Value> {
+    fn delete_data(&self, _: Signal) -> Option<serde_json::Value> {
         (!self.shown).then(|| serde_json::json!({"hidden": self.id}))
     }
 }

@@ -73,6 +73,10 @@ impl Fixture for PostgresFixture {
             .unwrap()
     }
 
+    fn portable(sql: &str) -> String {
+        sql.replace("group_concat(", "string_agg(")
+    }
+
     async fn prepare(&self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
         self.pool.prepare(sql).await.map(drop)
@@ -177,7 +181,7 @@ async fn no_plan_reads_the_whole_table() {
     PostgresFixture::execute(&mut tx, "analyze cqrs_revision").await;
     let record = include_str!("../../../../cqrs-outbox/src/postgres/sql/record.sql");
     PostgresFixture::execute(&mut tx, &format!("prepare call as {record}")).await;
-    let nulls = vec!["null"; 14].join(", ");
+    let nulls = vec!["null"; 16].join(", ");
     for mode in ["force_generic_plan", "force_custom_plan"] {
         PostgresFixture::execute(&mut tx, &format!("set local plan_cache_mode = {mode}")).await;
         let explain = AssertSqlSafe(format!("explain execute call({nulls})"));
@@ -192,6 +196,46 @@ async fn no_plan_reads_the_whole_table() {
             "{plan}"
         );
     }
+}
+
+/// The numbers of transactions start again in another server: what it finds in a dump is not what this
+/// transaction has recorded, though it has its number.
+#[tokio::test]
+async fn an_event_of_a_restored_dump_is_left_alone() {
+    let db = PostgresFixture::new().await;
+    db.record(Change::saved(&Account::named(1, "dumped"))).await;
+    let mut tx = db.begin().await;
+    for restored in [
+        "update cqrs_revision set xid = pg_current_xact_id()",
+        "update cqrs_outbox set xid = pg_current_xact_id()",
+    ] {
+        PostgresFixture::execute(&mut tx, restored).await;
+    }
+    record(&mut tx, Change::saved(&Account::named(1, "new")))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let lines = db.outbox().await;
+    let revisions: Vec<_> = lines.iter().map(|line| line.revision).collect();
+    assert_eq!(revisions, [0, 1]);
+    assert_eq!(lines[0].json()["instance_data"]["name"], "dumped");
+}
+
+/// In a transaction that anyone began, at any depth.
+#[tokio::test]
+async fn nested_transactions_of_any_kind_coalesce() {
+    let db = PostgresFixture::new().await;
+    let mut connection = db.connection().await;
+    let mut tx = connection.begin().await.unwrap();
+    let change = || Change::saved(&Account::new(1));
+    record(&mut tx, change()).await.unwrap();
+    let mut nested = tx.begin().await.unwrap();
+    record(&mut *nested, change()).await.unwrap();
+    nested.commit().await.unwrap();
+    record(&mut tx, change()).await.unwrap();
+    tx.commit().await.unwrap();
+    let revisions: Vec<_> = db.outbox().await.iter().map(|line| line.revision).collect();
+    assert_eq!(revisions, [0]);
 }
 
 #[tokio::test]

@@ -75,15 +75,11 @@ pub(crate) async fn a_rolled_back_savepoint_leaves_nothing<F: Fixture>(db: F) {
         .await
         .unwrap();
     F::execute(&mut tx, "rollback to savepoint users_own").await;
+    F::commit(tx).await;
     assert_eq!(
-        revision(
-            record(&mut tx, Change::saved(&Account::new(1)))
-                .await
-                .unwrap()
-        ),
+        revision(db.record(Change::saved(&Account::new(1))).await),
         1
     );
-    F::commit(tx).await;
     let lines = db.outbox().await;
     assert_eq!(
         lines.iter().map(|line| line.revision).collect::<Vec<_>>(),

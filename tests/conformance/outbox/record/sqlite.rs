@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use cqrs_core::SecretUrl;
-use cqrs_outbox::{Change, Master, RecordError, begin, migrate, record};
+use cqrs_outbox::{
+    Change, Master, RecordError, begin, migrate, record, sqlite::RecordingTransaction,
+};
 use serde_json::value::RawValue;
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
-    Transaction,
+    AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow},
 };
 use tempfile::TempDir;
@@ -34,7 +35,7 @@ fn url(directory: &TempDir) -> SecretUrl {
 }
 
 impl Fixture for SqliteFixture {
-    type Tx = Transaction<'static, Sqlite>;
+    type Tx = RecordingTransaction<'static>;
     type Connection = SqliteConnection;
 
     const STATEMENTS: &'static str = "sqlite/sql";
@@ -91,6 +92,10 @@ impl Fixture for SqliteFixture {
             .fetch_optional(&mut **tx)
             .await
             .unwrap()
+    }
+
+    fn portable(sql: &str) -> String {
+        sql.to_owned()
     }
 
     async fn prepare(&self, sql: &str) -> Result<(), sqlx::Error> {
@@ -215,13 +220,40 @@ async fn a_record_that_fails_half_way_leaves_nothing() {
 async fn a_stale_deferred_transaction_is_a_conflict() {
     let db = SqliteFixture::new().await;
     let mut tx = db.pool.begin().await.unwrap();
-    SqliteFixture::text(&mut tx, "select cast(count(*) as text) from account").await;
+    let read = tx.fetch_all("select count(*) from account").await;
+    assert_eq!(read.unwrap().len(), 1);
     db.record(Change::saved(&Account::new(1))).await;
     let error = record(&mut tx, Change::saved(&Account::new(1)))
         .await
         .unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     assert_eq!(Account::CQRS_ID, "account");
+}
+
+/// Only what `begin` opened remembers: in any other transaction, on the same connection of the pool
+/// too, each change is an event of its own.
+#[tokio::test]
+async fn other_transactions_do_not_coalesce() {
+    let db = SqliteFixture::new().await;
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(db.options()).await.unwrap();
+    let mut tx = begin(&pool).await.unwrap();
+    let change = || Change::saved(&Account::new(1));
+    record(&mut tx, change()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    record(&mut tx, change()).await.unwrap();
+    record(&mut tx, change()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = begin(&pool).await.unwrap();
+    record(&mut tx, change()).await.unwrap();
+    let mut nested = tx.begin().await.unwrap();
+    record(&mut nested, change()).await.unwrap();
+    nested.commit().await.unwrap();
+    record(&mut tx, change()).await.unwrap();
+    tx.commit().await.unwrap();
+    let revisions: Vec<_> = db.outbox().await.iter().map(|line| line.revision).collect();
+    assert_eq!(revisions, [0, 1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]

@@ -35,7 +35,8 @@ async fn a_file_of_the_version_before_is_brought_up_to_date_with_its_messages() 
     let file = File::new().await;
     let billing = subscription(10);
     let subscriber = file.transport().subscriber(&billing).await.unwrap();
-    publish_by(&file.transport(), &messages(0..3)).await;
+    let sent = messages(0..3);
+    publish_by(&file.transport(), &sent).await;
     subscriber.close().await;
     for statement in [
         "ALTER TABLE message DROP COLUMN forced",
@@ -47,7 +48,7 @@ async fn a_file_of_the_version_before_is_brought_up_to_date_with_its_messages() 
             .unwrap();
     }
     let mut subscriber = file.elsewhere().subscriber(&billing).await.unwrap();
-    for sent in messages(0..3) {
+    for sent in sent {
         let delivery = next(&mut subscriber).await;
         assert_eq!(delivery.message_id, Some(sent.message_id));
         assert!(!delivery.headers.forced);

@@ -1,0 +1,151 @@
+//! Transactions that know what was recorded in them.
+
+use std::{
+    error::Error,
+    ops::{Deref, DerefMut},
+};
+
+use cqrs_core::{CqrsId, StoreError, database::sqlite::classify};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+use super::record::{Raised, write};
+use crate::{
+    RecordError,
+    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
+    transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
+};
+
+/// A transaction on `SQLite` that was begun with [`begin`](crate::begin).
+///
+/// It is used like sqlx's own, which it wraps: `&mut *tx` is the connection. Dropped without
+/// [`Self::commit`], it is rolled back. Several changes of one instance that are recorded through it
+/// (and not through its connection) become one event.
+#[derive(Debug)]
+pub struct RecordingTransaction<'c> {
+    inner: Transaction<'c, Sqlite>,
+    raised: Raised,
+}
+
+impl RecordingTransaction<'_> {
+    /// Makes everything permanent, the events with the rest.
+    ///
+    /// # Errors
+    /// What the database says.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the transaction may have been committed or not.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        self.inner.commit().await
+    }
+
+    /// Takes everything back.
+    ///
+    /// # Errors
+    /// What the database says.
+    ///
+    /// # Cancel safety
+    /// Safe: it is rolled back in any case.
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
+}
+
+impl Deref for RecordingTransaction<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for RecordingTransaction<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
+
+impl OpenTransaction for RecordingTransaction<'_> {}
+
+impl Writer for RecordingTransaction<'_> {
+    async fn write(&mut self, entries: &[Entry], coalesce: bool) -> Result<Answer, RecordError> {
+        if !coalesce {
+            self.raised.forget(entries);
+        }
+        write(&mut self.inner, entries, &mut self.raised).await
+    }
+
+    async fn earlier(
+        &mut self,
+        instances: &[(&CqrsId, &str)],
+    ) -> Result<Vec<Earlier>, RecordError> {
+        SqliteConnection::earlier(&mut self.inner, instances).await
+    }
+
+    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
+        SqliteConnection::restate(&mut self.inner, instances).await
+    }
+
+    async fn replace(
+        &mut self,
+        gone: &[Place],
+        rows: &[NewRow<'_>],
+    ) -> Result<Vec<i64>, RecordError> {
+        // Several statements: all of them take effect, or none.
+        let mut savepoint = self.inner.begin().await.map_err(failed)?;
+        let ids = SqliteConnection::replace(&mut savepoint, gone, rows).await?;
+        savepoint.commit().await.map_err(failed)?;
+        Ok(ids)
+    }
+
+    async fn lock(
+        &mut self,
+        cqrs_id: &str,
+        instance_pks: &[String],
+    ) -> Result<Vec<String>, RecordError> {
+        SqliteConnection::lock(&mut self.inner, cqrs_id, instance_pks).await
+    }
+
+    async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
+        SqliteConnection::unmake(&mut self.inner, cqrs_id, instance_pks).await
+    }
+
+    fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
+        SqliteConnection::read_error(error)
+    }
+}
+
+impl BeginTransaction for &SqlitePool {}
+
+impl Begin for &SqlitePool {
+    type Transaction = RecordingTransaction<'static>;
+
+    async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
+        // Cancelled, it is rolled back by sqlx's own thread.
+        let inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
+        Ok(RecordingTransaction {
+            inner,
+            raised: Raised::default(),
+        })
+    }
+}
+
+impl BeginTransaction for &mut SqliteConnection {}
+
+impl<'c> Begin for &'c mut SqliteConnection {
+    type Transaction = RecordingTransaction<'c>;
+
+    async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
+        let inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
+        Ok(RecordingTransaction {
+            inner,
+            raised: Raised::default(),
+        })
+    }
+}
+
+/// Takes the write lock at once.
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+
+fn failed(error: sqlx::Error) -> RecordError {
+    classify(error).into()
+}
