@@ -75,10 +75,6 @@ pub struct Model<S: ReplicaStore> {
     /// How often and how fast a failed event is tried again.
     pub retry: RetryPolicy,
     /// The model's own word on a failed attempt.
-    #[cfg_attr(
-        not(any(feature = "postgres", feature = "sqlite")),
-        expect(dead_code, reason = "the databases ask it")
-    )]
     pub(crate) decide: Option<Decide>,
     /// How long a statement on its table, or one of its handler's, may take. `None`: as long as any.
     pub statement_timeout: Option<Duration>,

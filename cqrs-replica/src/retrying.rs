@@ -1,6 +1,6 @@
 //! A model's own word on what comes after a failed attempt.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cqrs_core::Event;
 
@@ -34,8 +34,9 @@ pub(crate) type Decide = Arc<dyn Fn(&FailedAttempt<'_>) -> Retry + Send + Sync>;
 
 /// Asks the rule. One that panics is as good as none: the message must not suffer for it, and the
 /// worker even less.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn ask(decide: &Decide, attempt: &FailedAttempt<'_>) -> Retry {
-    let asked = std::panic::catch_unwind(AssertUnwindSafe(|| decide(attempt)));
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(attempt)));
     asked.unwrap_or_else(|_| {
         let cqrs_id = attempt.event.cqrs_id.as_str();
         tracing::error!(cqrs_id, "the retry decision of the model panicked");

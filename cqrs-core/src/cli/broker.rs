@@ -83,8 +83,8 @@ pub fn browse(
         }
         drop((program, task));
         bail!(
-            "broker.url is {}, but this program can look into the queues of RabbitMQ and of the \
-             embedded broker only, each if it was built for it",
+            "broker.url is {}, but this program cannot look into the queues of {scheme}://, only into \
+             those of RabbitMQ and of the embedded broker, each if it was built for it",
             broker.url
         )
     }

@@ -36,6 +36,10 @@ pub struct TableWrites<'e> {
     pub(crate) deletes: Vec<&'e InstanceKey>,
     pub(crate) rows: Vec<Row<'e>>,
     /// How long a statement may take, if the model says.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "SQLite gives no statement a time of its own")
+    )]
     pub(crate) timeout: Option<Duration>,
 }
 
