@@ -3,6 +3,7 @@
 mod acks;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
+mod broker_letters;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -43,6 +44,7 @@ mod worker_id;
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+pub use broker_letters::{Imported, UnpublishedLetter};
 pub use config::{InvalidConfig, WorkerConfig};
 pub use cqrs_core::Shutdown;
 pub use error::WorkerError;
@@ -56,8 +58,8 @@ pub use retrying::{FailedAttempt, Retry};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use step::Step;
 pub use store::{
-    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, ReplicaSession,
-    ReplicaStatus, ReplicaStore, SkipReason, UnpublishedLetter, WaitReason, WorkerBeat, WorkerRow,
+    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
+    ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
 };
 pub use worker::Worker;
 pub use worker_id::new_worker_id;

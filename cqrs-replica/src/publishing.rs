@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Incoming, ReplicaSession, ReplicaStore, UnpublishedLetter, WorkerConfig, WorkerError,
+    ReplicaSession, ReplicaStore, UnpublishedLetter, WorkerConfig, WorkerError,
+    broker_letters::identity,
     supervisor::{Outages, SupervisedSession},
     worker::{metrics, task::Task},
 };
@@ -166,16 +167,4 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
             timestamp: letter.created_at,
         })
     }
-}
-
-/// A message's id; one made of its body where its sender gave none, so that it can be told that it
-/// has been here before.
-pub(crate) fn identity(incoming: &Incoming) -> Uuid {
-    use sha2::{Digest, Sha256};
-    incoming.message_id.unwrap_or_else(|| {
-        let hash = Sha256::digest(&incoming.body);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
-        uuid::Builder::from_custom_bytes(bytes).into_uuid()
-    })
 }

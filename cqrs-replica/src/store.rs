@@ -15,7 +15,7 @@ use cqrs_core::{
 };
 use uuid::Uuid;
 
-use crate::Models;
+use crate::{Imported, Models, UnpublishedLetter};
 
 /// A database that holds a replica.
 pub trait ReplicaStore: Clone + Debug + Send + Sync + 'static {
@@ -420,28 +420,6 @@ pub struct Letter {
     pub revision: Option<i64>,
     /// When the broker's queue of dead letters got it, or had it.
     pub published_at: Option<DateTime<Utc>>,
-}
-
-/// A dead letter that the broker's queue of dead letters is to have.
-#[derive(Debug, Clone)]
-pub struct UnpublishedLetter {
-    /// Its number.
-    pub id: i64,
-    /// How often it has failed.
-    pub attempts: u32,
-    /// When the message came.
-    pub created_at: DateTime<Utc>,
-    /// The message.
-    pub incoming: Incoming,
-}
-
-/// How many messages were imported.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Those that are letters now.
-    pub new: u64,
-    /// Those that were letters before.
-    pub known: u64,
 }
 
 /// What is being done about a letter.

@@ -5,8 +5,8 @@ use cqrs_core::{QueueName, StoreError};
 use super::{backend::Backend, letters::kept};
 use crate::{
     Imported, Incoming, LetterState,
+    broker_letters::identity,
     letter::{Reason, Verdict},
-    publishing::identity,
 };
 
 /// Keeps them: see [`crate::ReplicaSession::letter_import`].

@@ -169,6 +169,17 @@ async fn hot_statements_use_their_indexes() {
             vec!["cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?"],
         ),
         ("next_due", vec!["cqrs_dead_letter_due (queue=?"]),
+        (
+            "take_unpublished",
+            vec!["cqrs_dead_letter_unpublished (queue=? AND cqrs_id=?)"],
+        ),
+        (
+            "import_letter",
+            vec![
+                "cqrs_dead_letter_message (queue=? AND message_id=?)",
+                "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?)",
+            ],
+        ),
     ] {
         let (_, sql) = statements()
             .iter()
