@@ -16,9 +16,6 @@ pub struct WorkerConfig {
     /// stand in a table; a model may have its own published there as well
     /// ([`Model::with_published_dead_letters`](crate::Model::with_published_dead_letters)). Default: `dead_letter_<queue>`, if that is a name.
     pub dead_letter_queue: Option<QueueName>,
-    /// After how long the broker may drop a dead letter that was published there; up to 365 days.
-    /// Default: never.
-    pub published_ttl: Option<Duration>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
@@ -33,6 +30,9 @@ pub struct WorkerConfig {
     /// How long it is remembered that an instance was deleted. Must be longer than any message can
     /// be late; at least 1 s. Default: 90 days.
     pub tombstone_ttl: Duration,
+    /// How long dead letters are kept, here and by a broker that they are published to, and others
+    /// that nothing is to be done about any more; at least 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.
+    pub dead_letter_ttl: Option<Duration>,
     /// How often the worker shows that it is alive; 100 ms to 1 minute. Default: 1 s.
     pub heartbeat: Duration,
     /// How often a lost connection is made anew. Default: for ever, the first pause 100 ms, the
@@ -49,13 +49,13 @@ impl WorkerConfig {
         Self {
             dead_letter_queue: QueueName::new(&format!("dead_letter_{queue}")).ok(),
             apply: ApplyPolicy::new(queue),
-            published_ttl: None,
             prefetch: NonZeroU16::MIN.saturating_add(999),
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
             letter_interval: Duration::from_secs(1),
             tombstone_ttl: Duration::from_hours(90 * 24),
+            dead_letter_ttl: None,
             heartbeat: Duration::from_secs(1),
             reconnect: RetryPolicy::reconnect(Duration::from_secs(2)),
             drain_timeout: Duration::from_secs(20),
@@ -95,15 +95,16 @@ impl WorkerConfig {
             minute,
         );
         period("reconnect.max", self.reconnect.max, brief, minute);
-        if let Some(ttl) = self.published_ttl {
-            let (least, most) = (Duration::from_millis(1), Duration::from_hours(365 * 24));
-            period("published_ttl", ttl, least, most);
-        }
         if self.tombstone_ttl < Duration::from_secs(1) {
             problems.push(format!(
                 "tombstone_ttl is {:?}; use at least 1s",
                 self.tombstone_ttl
             ));
+        }
+        if let Some(ttl) = self.dead_letter_ttl
+            && ttl < Duration::from_secs(1)
+        {
+            problems.push(format!("dead_letter_ttl is {ttl:?}; use at least 1s"));
         }
         if self.dead_letter_queue.as_ref() == Some(&self.apply.queue) {
             problems.push("dead_letter_queue is the queue itself; name another one".to_owned());
@@ -160,9 +161,10 @@ mod tests {
         config.lanes = 65;
         config.batch_size = 0;
         config.heartbeat = Duration::from_hours(1);
+        config.dead_letter_ttl = Some(Duration::ZERO);
         config.dead_letter_queue = Some(config.apply.queue.clone());
         let error = config.validate().unwrap_err();
-        assert_eq!(error.problems().len(), 4);
+        assert_eq!(error.problems().len(), 5);
         assert!(
             error
                 .to_string()

@@ -133,7 +133,8 @@ impl<S: ReplicaStore> Lane<S> {
     fn finish(&mut self, batch: &mut Batch, answers: &[Applied]) {
         self.session.succeeded();
         self.pieces.succeeded();
-        self.report(&batch.messages[..answers.len()], answers);
+        let woken = self.session.has_woken();
+        self.report(&batch.messages[..answers.len()], answers, woken);
         // Nobody listens any more when the worker is about to end.
         let _ = self.finished.send(batch.take(answers.len()));
     }
@@ -200,9 +201,9 @@ impl<S: ReplicaStore> Lane<S> {
             .await
     }
 
-    fn report(&self, messages: &[Incoming], answers: &[Applied]) {
+    fn report(&self, messages: &[Incoming], answers: &[Applied], woken: bool) {
         let now = self.clock.now();
-        let mut wake = false;
+        let mut wake = woken;
         for (message, answer) in messages.iter().zip(answers) {
             wake |= match answer {
                 Applied::Waiting(_) | Applied::Retrying { .. } => true,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Applied, Incoming, LetterState, WaitReason};
+use crate::{Applied, Incoming, LetterState, WaitReason, apply::InstanceId};
 
 /// The class of a letter's reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,9 @@ pub(crate) enum Reason {
     Unreadable,
     MissingColumn,
     Type,
+    TooLong,
     Constraint,
+    Reference,
     Expired,
     Handler,
     Parked,
@@ -28,11 +30,13 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Unreadable,
         Self::MissingColumn,
         Self::Type,
+        Self::TooLong,
         Self::Constraint,
+        Self::Reference,
         Self::Expired,
         Self::Handler,
         Self::Parked,
@@ -50,7 +54,9 @@ impl Reason {
             Self::Unreadable => "unreadable",
             Self::MissingColumn => "missing_column",
             Self::Type => "type",
+            Self::TooLong => "too_long",
             Self::Constraint => "constraint",
+            Self::Reference => "reference",
             Self::Expired => "expired",
             Self::Handler => "handler",
             Self::Parked => "parked",
@@ -94,7 +100,25 @@ pub struct Fault {
     pub(crate) reason: Reason,
     /// The reason in words, with its causes.
     pub(crate) error: String,
+    /// What the error is about in this one message; letters that differ in it failed in the same way.
+    pub(crate) detail: Option<String>,
+    /// The constraint that was violated, where the database names one.
+    pub(crate) constraint: Option<Box<Violated>>,
+    /// The instance without which the row is not taken, where it is known.
+    pub(crate) waits_for: Option<InstanceId>,
     pub(crate) then: Then,
+}
+
+/// A constraint as an error names it.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "SQLite says itself what it can")
+)]
+#[derive(Debug, Clone)]
+pub struct Violated {
+    /// Its table, as SQL.
+    pub(crate) table: String,
+    pub(crate) name: String,
 }
 
 /// What comes after a fault.
@@ -108,6 +132,8 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
+    /// Another attempt, which does not count, when the row has come that it refers to.
+    Wait,
 }
 
 impl Fault {
@@ -115,24 +141,41 @@ impl Fault {
         Self {
             reason,
             error: error.into(),
+            detail: None,
+            constraint: None,
+            waits_for: None,
             then: Then::Backoff,
         }
     }
 
     pub(crate) fn dead(reason: Reason, error: impl Into<String>) -> Self {
         Self {
-            reason,
-            error: error.into(),
             then: Then::Dead,
+            ..Self::new(reason, error)
+        }
+    }
+
+    /// The row refers to one that is not there, or is referred to by one that still is.
+    pub(crate) fn reference(error: impl Into<String>) -> Self {
+        Self {
+            then: Then::Wait,
+            ..Self::new(Reason::Reference, error)
         }
     }
 
     /// The database would not take it, for no fault of its own that is known.
     pub(crate) fn aside(error: impl Into<String>) -> Self {
         Self {
-            reason: Reason::Database,
-            error: error.into(),
             then: Then::Aside,
+            ..Self::new(Reason::Database, error)
+        }
+    }
+
+    /// The error with all that is known of it.
+    pub(crate) fn in_full(&self) -> String {
+        match &self.detail {
+            Some(detail) => storable(&format!("{}: {detail}", self.error)),
+            None => self.error.clone(),
         }
     }
 }
@@ -146,6 +189,15 @@ pub struct Verdict {
     pub(crate) fingerprint: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
+    /// Of a wait for a row: which one, where it is known, and until when.
+    pub(crate) waits_for: Option<String>,
+    pub(crate) waits_until: Option<DateTime<Utc>>,
+}
+
+/// How a letter names the instance that it waits for.
+pub(crate) fn waited_for((cqrs_id, key): &InstanceId) -> String {
+    // A cqrs_id has no spaces.
+    format!("{cqrs_id} {key}")
 }
 
 impl Verdict {
@@ -177,6 +229,9 @@ pub struct TakenLetter {
     pub(crate) created_at: DateTime<Utc>,
     /// When it is looked at again.
     pub(crate) due_at: DateTime<Utc>,
+    /// Of a wait for a row: which one, where it is known, and until when.
+    pub(crate) waits_for: Option<String>,
+    pub(crate) waits_until: Option<DateTime<Utc>>,
     pub(crate) incoming: Incoming,
 }
 
@@ -219,6 +274,7 @@ impl OtherLetter {
 const fn answer(state: LetterState, reason: Reason, attempts: u32) -> Applied {
     match (state, reason) {
         (LetterState::Waiting, Reason::UnknownModel) => Applied::Waiting(WaitReason::UnknownModel),
+        (LetterState::Waiting, Reason::Reference) => Applied::Waiting(WaitReason::Reference),
         (LetterState::Waiting, _) => Applied::Waiting(WaitReason::Gap),
         (LetterState::Retrying, _) => Applied::Retrying {
             attempts,

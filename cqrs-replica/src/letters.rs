@@ -1,4 +1,4 @@
-//! Looks after the letters: takes up those that are due, and forgets old tombstones.
+//! Looks after the letters: takes up those that are due, and forgets old ones and old tombstones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Applied, DueLetters, Models, ReplicaSession, ReplicaStore, WorkerConfig, WorkerError,
-    supervisor::SupervisedSession, worker::metrics,
+    Applied, DueLetters, LetterState, Models, ReplicaSession, ReplicaStore, WorkerConfig,
+    WorkerError, supervisor::SupervisedSession, worker::metrics,
 };
 
 /// How many letters one transaction takes up.
@@ -17,7 +17,7 @@ const LETTERS: usize = 100;
 /// The shortest pause between two looks, however often the lanes call.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often tombstones are pruned, how many in one statement, and how many statements in a row.
+/// How often tombstones and letters are pruned, how many in one statement, and how many statements in a row.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 const PRUNE_LIMIT: usize = 1_000;
 const PRUNE_ROUNDS: usize = 100;
@@ -86,7 +86,7 @@ impl<S: ReplicaStore> Letters<S> {
         Ok(())
     }
 
-    /// One look: all that is due, and the tombstones when it is time.
+    /// One look: all that is due, and what is to be forgotten when it is time.
     async fn look(&mut self, prune_at: &mut Instant) -> Result<DueLetters, StoreError> {
         let due = loop {
             let session = self.session.get().await;
@@ -112,6 +112,38 @@ impl<S: ReplicaStore> Letters<S> {
             let pruned = session.prune_tombstones(queue, ttl, PRUNE_LIMIT).await?;
             metrics::tombstones_pruned(pruned);
             if pruned < PRUNE_LIMIT as u64 || self.soft.is_cancelled() {
+                break;
+            }
+        }
+        let config = Arc::clone(&self.config);
+        let closed = config
+            .dead_letter_ttl
+            .map_or(config.tombstone_ttl, |ttl| ttl.min(config.tombstone_ttl));
+        for state in [
+            LetterState::Resolved,
+            LetterState::Superseded,
+            LetterState::Discarded,
+        ] {
+            self.prune_letters(state, closed).await?;
+        }
+        if let Some(ttl) = config.dead_letter_ttl {
+            self.prune_letters(LetterState::Dead, ttl).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune_letters(&mut self, state: LetterState, ttl: Duration) -> Result<(), StoreError> {
+        for _ in 0..PRUNE_ROUNDS {
+            if self.soft.is_cancelled() {
+                break;
+            }
+            let queue = &self.config.apply.queue;
+            let session = self.session.get().await;
+            let pruned = session
+                .prune_letters(queue, state, ttl, PRUNE_LIMIT)
+                .await?;
+            metrics::letters_pruned(state, pruned);
+            if pruned < PRUNE_LIMIT as u64 {
                 break;
             }
         }

@@ -22,6 +22,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             sql: include_str!("../migrations/postgres/replica/0002_forced.sql"),
         },
         Migration {
+            number: 3,
+            name: "references",
+            sql: include_str!("../migrations/postgres/replica/0003_references.sql"),
+        },
+        Migration {
             number: 4,
             name: "published",
             sql: include_str!("../migrations/postgres/replica/0004_published.sql"),
@@ -44,6 +49,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 2,
             name: "forced",
             sql: include_str!("../migrations/sqlite/replica/0002_forced.sql"),
+        },
+        Migration {
+            number: 3,
+            name: "references",
+            sql: include_str!("../migrations/sqlite/replica/0003_references.sql"),
         },
         Migration {
             number: 4,

@@ -110,7 +110,7 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
             Some(open) => open,
             None => publisher.insert(self.transport.publisher().await?),
         };
-        let outcomes = match self.config.published_ttl {
+        let outcomes = match self.config.dead_letter_ttl {
             Some(time) => open.publish_for(&messages, time).await?,
             None => open.publish(&messages).await?,
         };

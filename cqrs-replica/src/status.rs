@@ -103,7 +103,7 @@ impl fmt::Display for Status {
             count(
                 "waiting",
                 self.waiting,
-                "letters that wait for a revision or a model",
+                "letters that wait for a revision, a model or a row",
             ),
             count(
                 "retrying",

@@ -51,8 +51,8 @@ pub trait ReplicaSession: Send + 'static {
     ///
     /// The instances are locked in key order; the messages of one instance are judged in the order
     /// given, by the apply rules. What cannot be applied becomes a letter in the same transaction.
-    /// When the transaction fails for the sake of a message, the batch is rolled back and repeated
-    /// one by one.
+    /// When the transaction fails for the sake of a message, the batch is rolled back and repeated:
+    /// without the rows that refer to rows which are not there, or else one by one.
     ///
     /// Cancellation: a dropped call leaves the session unusable; nothing was applied.
     fn apply(
@@ -93,11 +93,24 @@ pub trait ReplicaSession: Send + 'static {
     /// Removes the worker's row: the end of a good shutdown. A row that needs a reconcile stays.
     fn retire(&mut self, worker: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Deletes tombstones older than this, at most `limit`, and answers how many. Deletes as many
-    /// letters at most that are done with (resolved, superseded or discarded) for as long.
+    /// Whether letters were made due, by this session, since this was last asked: whoever looks
+    /// after them has something to do.
+    fn has_woken(&mut self) -> bool;
+
+    /// Deletes tombstones older than this, at most `limit`, and answers how many.
     fn prune_tombstones(
         &mut self,
         queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Deletes letters that have been in this state for longer, at most `limit`, and answers how
+    /// many. Open ones are never deleted.
+    fn prune_letters(
+        &mut self,
+        queue: &QueueName,
+        state: LetterState,
         older_than: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
@@ -183,10 +196,14 @@ pub struct ApplyPolicy {
     pub gap_wait: Duration,
     /// How long an event of an unknown model waits for a worker that knows it.
     pub unknown_model_ttl: Duration,
+    /// How long an event waits for a row that a foreign key of its own demands. Zero: it does not
+    /// wait, but is tried again like any other that fails.
+    pub reference_wait: Duration,
 }
 
 impl ApplyPolicy {
-    /// The defaults: 2 s of tolerance, 1 minute for a gap, 1 day for an unknown model.
+    /// The defaults: 2 s of tolerance, 1 minute for a gap, 1 day for an unknown model, 10 minutes
+    /// for a row referred to.
     #[must_use]
     pub const fn new(queue: QueueName) -> Self {
         Self {
@@ -194,6 +211,7 @@ impl ApplyPolicy {
             clock_tolerance: Duration::from_secs(2),
             gap_wait: Duration::from_mins(1),
             unknown_model_ttl: Duration::from_hours(24),
+            reference_wait: Duration::from_mins(10),
         }
     }
 }
@@ -314,6 +332,8 @@ pub enum WaitReason {
     Gap,
     /// A worker that knows its model.
     UnknownModel,
+    /// The row that it refers to, or that the rows are gone which refer to what it deletes.
+    Reference,
 }
 
 impl WaitReason {
@@ -323,6 +343,7 @@ impl WaitReason {
         match self {
             Self::Gap => "gap",
             Self::UnknownModel => "unknown_model",
+            Self::Reference => "reference",
         }
     }
 }
@@ -389,8 +410,23 @@ pub struct Letter {
     pub id: i64,
     /// What is being done about it.
     pub state: LetterState,
-    /// The class of the reason, in one word: `imported`, `unreadable`, `missing_column`, `type`, `constraint`,
-    /// `expired`, `handler`, `parked`, `panic`, `gap`, `unknown_model`, `schema`, `database`.
+    /// The class of the reason, in one word:
+    ///
+    /// | word | what happened |
+    /// |---|---|
+    /// | `unreadable` | the body is no event |
+    /// | `missing_column` | a column must have a value, and the data has none for it |
+    /// | `type` | a column's type does not take the value |
+    /// | `too_long` | the value is too long for the column |
+    /// | `constraint` | a unique, check, exclusion or not-null constraint is violated |
+    /// | `reference` | a foreign key is violated: a row is missing, or still there |
+    /// | `expired` | the message's time to live was over |
+    /// | `handler`, `parked`, `panic` | the handler failed, gave up, or panicked |
+    /// | `gap` | the revision before it has not come |
+    /// | `unknown_model` | no worker knows the model |
+    /// | `schema` | the table is not as the model needs it |
+    /// | `imported` | it was found in the broker's queue of dead letters |
+    /// | `database` | anything else that the database said |
     pub reason: String,
     /// The reason in words, with its causes.
     pub error: Option<String>,
@@ -404,6 +440,8 @@ pub struct Letter {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// The instance that it waits for, where it is known: `cqrs_id`, a space, the canonical key.
+    pub waits_for: Option<String>,
     /// The message's identity, where its sender gave one.
     pub message_id: Option<Uuid>,
     /// How the message came.

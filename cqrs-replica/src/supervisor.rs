@@ -194,6 +194,11 @@ impl<S: ReplicaStore> SupervisedSession<S> {
         self.session = None;
     }
 
+    /// See [`ReplicaSession::has_woken`].
+    pub(crate) fn has_woken(&mut self) -> bool {
+        self.session.as_mut().is_some_and(ReplicaSession::has_woken)
+    }
+
     /// A call succeeded.
     pub(crate) fn succeeded(&mut self) {
         self.conflicts = 0;

@@ -30,11 +30,21 @@ impl Running {
     }
 
     fn start_on(site: &Site, store: SqliteReplica, model: Model<SqliteReplica>) -> Self {
+        Self::start_with(site, store, [model], |_| ())
+    }
+
+    fn start_with(
+        site: &Site,
+        store: SqliteReplica,
+        models: impl IntoIterator<Item = Model<SqliteReplica>>,
+        change: impl FnOnce(&mut WorkerConfig),
+    ) -> Self {
         let mut config = WorkerConfig::new(site.queue.clone());
         config.lanes = 3;
         config.batch_size = 20;
         config.apply.gap_wait = Duration::from_secs(20);
-        let models = Models::new([model]).unwrap();
+        change(&mut config);
+        let models = Models::new(models).unwrap();
         let clock = Arc::new(SystemClock);
         let id = new_worker_id(&SystemClock);
         let worker = Worker::new(store, site.broker.clone(), models, config, clock, id);
@@ -316,6 +326,89 @@ async fn a_revision_that_comes_too_early_waits_for_the_one_before() {
     .await;
     running.drained().await;
     Ledger::assert_in_step(&site, 1, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn children_that_come_before_their_parents_are_applied_after_them() {
+    let site = Site::new().await;
+    site.execute(
+        "create table note (id integer primary key, account integer not null references account)",
+    )
+    .await;
+    let note = Model::table("note".parse().unwrap(), TableModel::new("note", "id"));
+    let running = Running::start_with(&site, site.store(), [table(), note], |config| {
+        config.letter_interval = Duration::from_mins(1);
+    });
+    let bound = || async {
+        site.number("select count(*) from cqrs_replica_worker")
+            .await
+            == 1
+    };
+    until("it lives", bound).await;
+    let notes = |ids: std::ops::Range<i64>| {
+        ids.map(|id| {
+            let mut message = account("SAVE", id, 0, &format!(",\"account\":{}", id / 3));
+            let body = String::from_utf8(message.body.to_vec()).unwrap();
+            message.body = body
+                .replace("\"cqrs_id\":\"account\"", "\"cqrs_id\":\"note\"")
+                .into();
+            message
+        })
+    };
+    site.publish(notes(0..60)).await;
+    until("they wait", || async {
+        site.number("select count(*) from cqrs_dead_letter where reason = 'reference'")
+            .await
+            == 60
+    })
+    .await;
+    site.publish(notes(60..90).chain((0..30).map(|id| save(id, 0))))
+        .await;
+    until("all are applied", || async {
+        site.number("select count(*) from note").await == 90
+    })
+    .await;
+    running.drained().await;
+    assert_eq!(
+        site.number("select count(*) from cqrs_dead_letter").await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_letters_are_forgotten_when_they_are_not_to_be_kept_for_ever() {
+    let site = Site::new().await;
+    site.execute(
+        "insert into cqrs_dead_letter (queue, state, reason, next_attempt_at, created_at, updated_at,
+             routing_key, body, counted)
+         select 'billing', state, 'handler', iif(state = 'retrying', 1 << 52, null), at, at,
+             'account', x'', 1
+         from (select value as state from json_each(
+                   '[\"dead\", \"discarded\", \"superseded\", \"resolved\", \"retrying\"]')),
+              (select unixepoch('now') * 1000000 as at
+               union select (unixepoch('now') - 3 * 86400) * 1000000)",
+    )
+    .await;
+    let left = "select count(*) from cqrs_dead_letter";
+    let old =
+        "select count(*) from cqrs_dead_letter where updated_at < (unixepoch() - 86400) * 1000000";
+    let day = Duration::from_hours(24);
+    for (ttl, expected) in [(None, 10), (Some(10 * day), 10), (Some(day), 6)] {
+        let running = Running::start_with(&site, site.store(), [table()], |config| {
+            config.dead_letter_ttl = ttl;
+        });
+        until("only those are left", || async {
+            site.number("select count(*) from cqrs_replica_worker")
+                .await
+                == 1
+                && site.number(left).await == expected
+        })
+        .await;
+        running.drained().await;
+        assert_eq!(site.number(left).await, expected);
+    }
+    // One that is open is kept whatever its age.
+    assert_eq!(site.number(old).await, 1);
 }
 
 #[tokio::test]

@@ -58,10 +58,14 @@ pub struct Replica {
     pub gap_wait: Duration,
     /// How long a message of an unknown model waits for a worker that knows it.
     pub unknown_model_ttl: Duration,
+    /// How long a message waits for a row that a foreign key of its own demands.
+    pub reference_wait: Duration,
     /// What becomes of an expired message for a table.
     pub on_expired: ExpiredMessage,
     /// How long it is remembered that an instance was deleted. Longer than a message can be late.
     pub tombstone_ttl: Duration,
+    /// How long dead letters are kept. `None`: for ever.
+    pub dead_letter_ttl: Option<Duration>,
     /// How long the batches in flight may take to finish when the worker is told to stop.
     pub drain_timeout: Duration,
     /// How long one statement on the database may take.
@@ -92,8 +96,10 @@ impl Replica {
             retry_max: Duration::from_mins(5),
             gap_wait: Duration::from_mins(1),
             unknown_model_ttl: Duration::from_hours(24),
+            reference_wait: Duration::from_mins(10),
             on_expired: ExpiredMessage::Apply,
             tombstone_ttl: Duration::from_hours(90 * 24),
+            dead_letter_ttl: None,
             drain_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
@@ -272,6 +278,13 @@ impl Replica {
             self.unknown_model_ttl,
             "How long a message of an unknown model waits for a worker that knows it.",
         );
+        self.reference_wait = section.value(
+            "reference_wait",
+            &Period(Duration::ZERO..=365 * day),
+            self.reference_wait,
+            "How long a message waits for a row that a foreign key of its table demands. `0s`: it does \
+             not wait, but is tried again like any other that fails.",
+        );
         self.on_expired = section.value(
             "on_expired",
             &ExpiredMessage::WORDS,
@@ -285,6 +298,14 @@ impl Replica {
             self.tombstone_ttl,
             "How long it is remembered that an instance was deleted. Must be longer than any message \
              can be late.",
+        );
+        self.dead_letter_ttl = section.optional(
+            "dead_letter_ttl",
+            &Period(Duration::from_secs(1)..=3_650 * day),
+            "none: for ever",
+            "\"10d\"",
+            "How long dead letters are kept; looked at hourly. Those that are done with (discarded, \
+             superseded, resolved) are kept for as long too, and never longer than `tombstone_ttl`.",
         );
         (self.drain_timeout, self.statement_timeout) =
             relay::stop(section, self.drain_timeout, self.statement_timeout);

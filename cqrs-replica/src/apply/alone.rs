@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cqrs_core::{Signal, StoreError};
+use cqrs_core::StoreError;
 
 use super::{
     backend::{Backend, Failed, Work},
@@ -14,7 +14,6 @@ use super::{
 use crate::{
     ApplyPolicy, Incoming, Models,
     letter::{Fault, Reason},
-    table::{Row, kind},
 };
 
 /// How often a message that has failed is tried to be kept while another transaction is in the way:
@@ -31,7 +30,7 @@ pub(super) enum Source<'a> {
 
 impl Source<'_> {
     /// How old a plan may be by which it is judged: none that it could not fail by.
-    const fn age(self) -> Duration {
+    pub(super) const fn age(self) -> Duration {
         match self {
             Self::Delivered(_) => plans::RECENT,
             Self::Letter(_) => plans::LETTERS,
@@ -133,7 +132,10 @@ impl<B: Backend> Session<B> {
                 if lost {
                     self.backend.reconnect().await?;
                 }
-                self.plans.clear();
+                // Rows that are missing say nothing against the table.
+                if fault.reason != Reason::Reference {
+                    self.plans.clear();
+                }
                 Ok(fault)
             }
         }
@@ -143,68 +145,5 @@ impl<B: Backend> Session<B> {
     fn outdated(&mut self) -> StoreError {
         self.plans.clear();
         StoreError::Conflict("judged by what a table was".into())
-    }
-
-    /// Names the column that a type error is about, which the database does not.
-    async fn diagnose(
-        &mut self,
-        models: &Models<B::Store>,
-        policy: &ApplyPolicy,
-        source: Source<'_>,
-        fault: Fault,
-    ) -> Result<Fault, StoreError> {
-        if fault.reason != Reason::Type {
-            return Ok(fault);
-        }
-        let taken;
-        let incoming = match source {
-            Source::Delivered(incoming) => incoming,
-            Source::Letter(id) => {
-                let Some(letter) = self
-                    .backend
-                    .begin()
-                    .await?
-                    .take_one(&policy.queue, id)
-                    .await?
-                else {
-                    return Ok(fault);
-                };
-                taken = letter.incoming;
-                &taken
-            }
-        };
-        let Some(event) = incoming.event.as_deref() else {
-            return Ok(fault);
-        };
-        let context = self
-            .context(models, policy, std::iter::once(incoming), source.age())
-            .await?;
-        // Only table models have one.
-        let Ok(plan) = context.plans.get(&event.cqrs_id) else {
-            return Ok(fault);
-        };
-        let row = match event.signal {
-            Signal::Delete => Row {
-                key: &event.key,
-                values: Vec::new(),
-            },
-            Signal::Save | Signal::Sync => match plan.row(event) {
-                Ok(row) => row,
-                Err(_) => return Ok(fault),
-            },
-        };
-        for (column, value) in plan.cells(&row) {
-            if !self.backend.takes(plan, column, &value).await? {
-                let column = &plan.columns[column];
-                let error = format!(
-                    "column {:?} of type {} does not take this {}",
-                    column.name,
-                    column.type_name,
-                    kind(value.get())
-                );
-                return Ok(Fault { error, ..fault });
-            }
-        }
-        Ok(fault)
     }
 }

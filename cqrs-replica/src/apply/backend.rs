@@ -1,6 +1,6 @@
 //! What the apply logic asks of a database. The logic itself is written once, above this.
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, Event, QueueName, StoreError};
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use crate::{
     Letter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
     handler::DynHandler,
-    letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
+    letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
     rules::Known,
     step::WriteTable,
-    table::{Description, TablePlan, TableWrites},
+    table::{Description, Reference, TablePlan, TableWrites},
 };
 
 /// Why a transaction could not go on.
@@ -29,6 +29,13 @@ pub enum Failed {
         /// Whether the connection is lost over it.
         lost: bool,
     },
+}
+
+impl Failed {
+    /// Whether it is for the sake of a row that another one refers to.
+    pub(crate) fn is_reference(&self) -> bool {
+        matches!(self, Self::Fault { fault, .. } if fault.reason == Reason::Reference)
+    }
 }
 
 impl From<StoreError> for Failed {
@@ -91,6 +98,21 @@ pub trait Backend: Send + 'static {
         value: &RawValue,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
+    /// The places of the rows whose values, those of a reference's columns, refer to no row; `None`
+    /// if that cannot be found out.
+    fn orphans(
+        &mut self,
+        plan: &TablePlan,
+        reference: &Reference,
+        rows: &[Vec<Cow<'_, RawValue>>],
+    ) -> impl Future<Output = Result<Option<Vec<usize>>, StoreError>> + Send;
+
+    /// The columns of a constraint that an error names.
+    fn constraint_columns(
+        &mut self,
+        violated: &Violated,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
     /// How long until the next letter is due; negative when it is overdue.
     fn next_due(
         &mut self,
@@ -104,9 +126,18 @@ pub trait Backend: Send + 'static {
     fn retire(&mut self, worker: Uuid) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// See [`crate::ReplicaSession::prune_tombstones`].
-    fn prune(
+    fn prune_tombstones(
         &mut self,
         queue: &QueueName,
+        older_than: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::prune_letters`].
+    fn prune_letters(
+        &mut self,
+        queue: &QueueName,
+        state: LetterState,
         older_than: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
@@ -274,6 +305,15 @@ pub trait Work: Send {
 
     /// Makes waiting letters due now, those aside that another session has taken up.
     fn wake(&mut self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes letters due now that wait for these instances to come, `limit` at most and those aside
+    /// that another session has taken up. Answers how many.
+    fn wake_referring(
+        &mut self,
+        queue: &QueueName,
+        arrived: &[String],
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Marks open letters of the instances up to a revision as superseded, those aside that
     /// another session has taken up.

@@ -1,6 +1,10 @@
 //! One transaction: lock, judge, write, remember, commit.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    mem,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -12,6 +16,7 @@ use super::{
     item::{Done, Item},
     letters::Letters,
     plans::PlanSet,
+    references::{Refused, WOKEN},
     tables,
 };
 use crate::{
@@ -29,18 +34,19 @@ pub(super) struct Context<'c, S: ReplicaStore> {
 
 /// Applies items in one transaction and commits. The answers are in the order given; those of
 /// letters whose turn came through them follow.
-///
 pub(super) async fn run<'a, W: Work>(
     mut work: W,
     context: &Context<'_, W::Store>,
     mut items: Vec<Item<'a>>,
     mode: Mode,
 ) -> Result<Vec<Done<'a>>, Failed> {
-    let mut batch = Batch::load(&mut work, context, &items).await?;
-    batch.alone = !matches!(mode, Mode::Together);
-    if let Mode::Failed(fault) = mode {
-        batch.forced = Some(fault);
-    }
+    let (alone, refused) = match mode {
+        Mode::Together(refused) => (false, refused),
+        Mode::Alone => (true, Refused::new()),
+        Mode::Failed(fault) => (true, Refused::from([(0, fault)])),
+    };
+    let mut batch = Batch::load(&mut work, context, &items, refused).await?;
+    batch.alone = alone;
     for (at, item) in items.iter().enumerate() {
         batch.without_model(at, item);
     }
@@ -54,8 +60,8 @@ pub(super) async fn run<'a, W: Work>(
 /// How a batch is applied.
 #[derive(Debug)]
 pub(super) enum Mode {
-    /// As a whole; letters whose turn comes are taken up too.
-    Together,
+    /// As a whole, but for what has failed already; letters whose turn comes are taken up too.
+    Together(Refused),
     /// One item and nothing else, so that a failure of the transaction is its own.
     Alone,
     /// One item that would apply, but has failed already for this reason.
@@ -71,14 +77,18 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) slots: Vec<Slot>,
     /// Letters that are done with, by message.
     pub(super) closed: HashMap<Uuid, OtherLetter>,
-    /// What the first item that would apply fails for.
-    pub(super) forced: Option<Fault>,
+    /// What items that would apply fail for.
+    pub(super) refused: Refused,
     /// Whether no letters are taken up.
     pub(super) alone: bool,
     /// Waiting letters whose turn has come.
     pub(super) wake: Vec<i64>,
     /// Instances whose table rows hold a state of this revision.
     pub(super) superseded: Vec<(usize, i64)>,
+    /// Instances whose rows are there, as letters name them that wait for them.
+    pub(super) arrived: BTreeSet<String>,
+    /// Whether letters were made due that had waited for those.
+    woke: bool,
 }
 
 /// What is decided about an item.
@@ -108,9 +118,14 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         work: &mut W,
         context: &'c Context<'c, S>,
         items: &[Item<'_>],
+        refused: Refused,
     ) -> Result<Self, Failed> {
         let queue = &context.policy.queue;
-        let (ids, places) = instances(items);
+        // What is waited for is locked too: it cannot come unnoticed until the letter is written.
+        let waited_for = refused
+            .values()
+            .filter_map(|fault| fault.waits_for.as_ref());
+        let (ids, places) = instances(items, waited_for);
         let locked = work.lock(queue, &ids).await?;
         let mut batch = Self {
             context,
@@ -124,10 +139,12 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 })
                 .collect(),
             closed: HashMap::new(),
-            forced: None,
+            refused,
             alone: false,
             wake: Vec::new(),
             superseded: Vec::new(),
+            arrived: BTreeSet::new(),
+            woke: false,
         };
         for (id, known) in ids.into_iter().zip(locked.known) {
             batch.instances.push(Instance {
@@ -234,6 +251,10 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 .collect();
             work.supersede(queue, &applied).await?;
         }
+        if !self.arrived.is_empty() {
+            let arrived: Vec<String> = mem::take(&mut self.arrived).into_iter().collect();
+            self.woke = work.wake_referring(queue, &arrived, WOKEN).await? > 0;
+        }
         Ok(())
     }
 
@@ -246,6 +267,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                     item,
                     applied: slot.answer?,
                     kept_before: slot.kept_before,
+                    woke: self.woke,
                     error: slot.verdict.and_then(|verdict| verdict.error),
                 })
             })

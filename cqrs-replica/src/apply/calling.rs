@@ -101,9 +101,8 @@ impl Failure {
             Self::Park(_) => (Reason::Parked, Then::Dead),
         };
         Fault {
-            reason,
-            error,
             then,
+            ..Fault::new(reason, error)
         }
     }
 }

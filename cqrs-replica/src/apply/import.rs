@@ -45,5 +45,7 @@ fn verdict(message: &Incoming) -> Verdict {
         fingerprint: None,
         attempts: message.event.as_ref().map_or(0, |event| event.retries),
         next_attempt_at: None,
+        waits_for: None,
+        waits_until: None,
     }
 }

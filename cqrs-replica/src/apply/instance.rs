@@ -35,16 +35,20 @@ impl Instance {
     }
 }
 
-/// The instances of the items in the order in which every worker locks them, and the place of each
-/// item's instance among them.
-pub(super) fn instances(items: &[Item<'_>]) -> (Vec<InstanceId>, Vec<Option<usize>>) {
-    let mut named: Vec<(InstanceId, usize)> = items
+/// The instances of the items, and others, in the order in which every worker locks them; and the
+/// place of each item's instance among them.
+pub(super) fn instances<'i>(
+    items: &[Item<'_>],
+    others: impl Iterator<Item = &'i InstanceId>,
+) -> (Vec<InstanceId>, Vec<Option<usize>>) {
+    let mut named: Vec<(InstanceId, Option<usize>)> = items
         .iter()
         .enumerate()
         .filter_map(|(at, item)| {
             let event = item.event()?;
-            Some(((event.cqrs_id.clone(), event.key.canonical()), at))
+            Some(((event.cqrs_id.clone(), event.key.canonical()), Some(at)))
         })
+        .chain(others.map(|id| (id.clone(), None)))
         .collect();
     named.sort_unstable();
     let mut ids: Vec<InstanceId> = Vec::with_capacity(named.len());
@@ -53,7 +57,9 @@ pub(super) fn instances(items: &[Item<'_>]) -> (Vec<InstanceId>, Vec<Option<usiz
         if ids.last() != Some(&id) {
             ids.push(id);
         }
-        places[at] = Some(ids.len() - 1);
+        if let Some(at) = at {
+            places[at] = Some(ids.len() - 1);
+        }
     }
     (ids, places)
 }

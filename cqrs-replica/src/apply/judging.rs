@@ -100,11 +100,18 @@ impl<S: ReplicaStore> Batch<'_, S> {
             }
             Decision::Wait => Ruling::Wait,
             Decision::Apply { .. } if in_step && self.is_behind(place, item, event) => Ruling::Wait,
-            Decision::Apply { gap } => self.admit(item, event, model, gap),
+            Decision::Apply { gap } => self.admit(at, item, event, model, gap),
         }
     }
 
-    fn admit(&mut self, item: &Item<'_>, event: &Event, model: &Model<S>, gap: u64) -> Ruling {
+    fn admit(
+        &mut self,
+        at: usize,
+        item: &Item<'_>,
+        event: &Event,
+        model: &Model<S>,
+        gap: u64,
+    ) -> Ruling {
         // A letter's message is judged by the time it came. One about its expiry was retried by
         // someone who wants it applied; one that failed otherwise has been let past this before.
         let came = item.letter().map_or(self.now, |letter| letter.created_at);
@@ -118,7 +125,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
                 "the message's time to live is over",
             ));
         }
-        match self.forced.take() {
+        match self.refused.remove(&at) {
             Some(fault) => Ruling::Fail(fault),
             None => Ruling::Apply { gap, expired },
         }

@@ -7,13 +7,16 @@
 //! | `cqrs_replica_letters_total` | `reason`, `state` |
 //! | `cqrs_replica_gaps_total` | none; counts revisions passed over |
 //! | `cqrs_replica_expired_total` | `cqrs_id`; applied past their time to live |
-//! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated one by one |
+//! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated |
 
 use metrics::counter;
 use tracing::{debug, info, warn};
 
 use super::item::Done;
-use crate::{Applied, WaitReason, letter::Fault};
+use crate::{
+    Applied, LetterState, WaitReason,
+    letter::{Fault, Reason},
+};
 
 /// Tells of each message and hands over the answers.
 pub(super) fn all(done: Vec<Done<'_>>) -> Vec<Applied> {
@@ -28,13 +31,13 @@ pub(super) fn all(done: Vec<Done<'_>>) -> Vec<Applied> {
 
 /// A batch failed for the sake of one of its messages.
 pub(super) fn repeated(fault: &Fault, size: usize) {
-    counter!("cqrs_replica_batches_repeated_total", "reason" => fault.reason.as_str()).increment(1);
-    if size > 1 {
-        info!(
-            size,
-            reason = fault.reason.as_str(),
-            "a batch failed and is repeated message by message"
-        );
+    let reason = fault.reason.as_str();
+    counter!("cqrs_replica_batches_repeated_total", "reason" => reason).increment(1);
+    // That rows come before those they refer to is nothing special.
+    if fault.reason == Reason::Reference {
+        debug!(size, reason, "a batch failed and is repeated");
+    } else if size > 1 {
+        info!(size, reason, "a batch failed and is repeated");
     }
 }
 
@@ -68,10 +71,18 @@ fn count(done: &Done<'_>) {
         Applied::Skipped(reason) => {
             counter!("cqrs_replica_skipped_total", "reason" => reason.as_str()).increment(1);
         }
+        Applied::Waiting(WaitReason::Reference) if waits_on(done) => {}
         Applied::Waiting(reason) => letter(reason.as_str(), "waiting"),
         Applied::Retrying { reason, .. } => letter(reason, "retrying"),
         Applied::Dead { reason } => letter(reason, "dead"),
     }
+}
+
+/// Whether it is a letter that was only looked at once more.
+fn waits_on(done: &Done<'_>) -> bool {
+    done.item.letter().is_some_and(|letter| {
+        letter.state == LetterState::Waiting && letter.reason == Reason::Reference
+    })
 }
 
 /// One event per message, with the same fields whatever became of it.
@@ -115,6 +126,9 @@ fn tell(done: &Done<'_>) {
                 reason = "unknown_model",
                 "waits for a worker that knows the model"
             );
+        }
+        Applied::Waiting(WaitReason::Reference) => {
+            event!(debug, done, reason = "reference", error, "waits for a row");
         }
         Applied::Waiting(reason) => {
             event!(

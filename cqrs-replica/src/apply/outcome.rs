@@ -8,12 +8,18 @@ use cqrs_core::Event;
 use super::{batch::Batch, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
-    letter::{Fault, OtherLetter, Reason, Then, Verdict, fingerprint},
+    letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
     retrying, rules,
+    table::TablePlan,
 };
 
 /// After how long a message is tried again that was set aside.
 const ASIDE: Duration = Duration::from_secs(5);
+
+/// The pauses between looks at a letter that waits for a row which nobody announces. One that is
+/// announced is looked at too, seldom: it may come in other ways, or under another name.
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 impl<S: ReplicaStore> Batch<'_, S> {
     /// The item has taken effect.
@@ -48,13 +54,32 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
     }
 
+    /// The row of an item is written: those that refer to it may come.
+    pub(super) fn arrived(&mut self, at: usize, item: &Item<'_>, plan: &TablePlan) {
+        if plan.is_referenced
+            && let Some(place) = self.slots[at].instance
+        {
+            self.arrived.insert(waited_for(&self.instances[place].id));
+        }
+        // One transaction does not wake all that wait for the same row: the next ones follow this.
+        let waited = item.letter().and_then(|letter| letter.waits_for.clone());
+        self.arrived.extend(waited);
+    }
+
     /// A later item of the batch has overtaken it.
     pub(super) fn overtaken(&mut self, at: usize) {
         self.slots[at].answer = Some(Applied::Skipped(SkipReason::Overtaken));
     }
 
     /// The item has failed: it becomes, or stays, a letter.
-    pub(super) fn fail(&mut self, at: usize, item: &Item<'_>, fault: Fault) {
+    pub(super) fn fail(&mut self, at: usize, item: &Item<'_>, mut fault: Fault) {
+        if matches!(fault.then, Then::Wait) && !self.context.policy.reference_wait.is_zero() {
+            let until = self.wait_ends(item);
+            if until > self.now {
+                return self.wait_for_row(at, item, &fault, until);
+            }
+            fault.then = Then::Dead;
+        }
         let model = self.model(item);
         let attempts = item
             .letter()
@@ -63,7 +88,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
-            (Then::Backoff, _) => match decided(model, item, attempts, &fault) {
+            (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
                 Retry::Dead => None,
@@ -80,13 +105,55 @@ impl<S: ReplicaStore> Batch<'_, S> {
             },
             reason: fault.reason,
             fingerprint: Some(fingerprint(fault.reason, cqrs_id, &fault.error)),
-            error: Some(fault.error),
+            error: Some(fault.in_full()),
             attempts,
             next_attempt_at: delay.map(|delay| self.after(delay)),
+            waits_for: None,
+            waits_until: None,
         };
         if delay.is_none() {
             self.release_next(at, item);
         }
+        self.keep(at, item, verdict);
+    }
+
+    /// When the wait of an item for a row ends: a wait that has begun goes on.
+    fn wait_ends(&self, item: &Item<'_>) -> DateTime<Utc> {
+        let waits = |letter: &&TakenLetter| {
+            letter.state == LetterState::Waiting && letter.reason == Reason::Reference
+        };
+        let begun = item.letter().filter(waits);
+        begun
+            .and_then(|letter| letter.waits_until)
+            .unwrap_or_else(|| self.after(self.context.policy.reference_wait))
+    }
+
+    /// The item waits for the row that it refers to. Who applies that one wakes it; where nobody
+    /// will, or somebody has already, it is looked at again and again.
+    fn wait_for_row(&mut self, at: usize, item: &Item<'_>, fault: &Fault, until: DateTime<Utc>) {
+        let left = (until - self.now).to_std().unwrap_or_default();
+        let waited = self.context.policy.reference_wait.saturating_sub(left);
+        let is_woken = fault.waits_for.as_ref().is_some_and(|id| {
+            let instance = self.instances.iter().find(|instance| instance.id == *id);
+            instance.is_some_and(|instance| instance.known.is_none_or(|known| known.deleted))
+        });
+        // As long again as it has waited.
+        let pause = if is_woken {
+            waited.max(LONGEST_LOOK)
+        } else {
+            waited.clamp(SHORTEST_LOOK, LONGEST_LOOK)
+        };
+        let cqrs_id = item.event().map(|event| event.cqrs_id.as_str());
+        let verdict = Verdict {
+            state: LetterState::Waiting,
+            reason: fault.reason,
+            fingerprint: Some(fingerprint(fault.reason, cqrs_id, &fault.error)),
+            error: Some(fault.in_full()),
+            attempts: item.letter().map_or(0, |letter| letter.attempts),
+            next_attempt_at: Some(self.after(pause).min(until)),
+            waits_for: fault.waits_for.as_ref().map(waited_for),
+            waits_until: Some(until),
+        };
         self.keep(at, item, verdict);
     }
 
@@ -150,6 +217,8 @@ impl<S: ReplicaStore> Batch<'_, S> {
             fingerprint: None,
             attempts: item.letter().map_or(0, |letter| letter.attempts),
             next_attempt_at: Some(until),
+            waits_for: None,
+            waits_until: None,
         };
         self.keep(at, item, verdict);
     }

@@ -79,6 +79,12 @@ impl PlanSet {
             .collect()
     }
 
+    /// Whether any of the tables has foreign keys.
+    pub(super) fn refer(&self) -> bool {
+        let plans = self.0.values().filter_map(|known| known.plan.as_ref().ok());
+        plans.into_iter().any(|plan| !plan.references.is_empty())
+    }
+
     pub(super) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }

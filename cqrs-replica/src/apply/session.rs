@@ -1,35 +1,31 @@
 //! A worker's session, on any database.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, mem, time::Duration};
 
 use cqrs_core::{CqrsId, QueueName, StoreError};
 use uuid::Uuid;
 
 use super::{
     alone::Source,
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed},
     batch::{self, Context, Mode},
     import,
-    item::Item,
+    item::{Done, Item},
     observe,
-    plans::{self, PlanSet, Plans},
+    plans::{self, Plans},
+    references::Refused,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, Models,
-    ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat,
-    letter::{in_words, storable},
+    ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat, letter::storable,
 };
-
-/// The soonest that a letter is looked at again which another session may have in hand.
-const BUSY: Duration = Duration::from_millis(50);
-
-/// How many letters of one look may be set aside: each has waited for the lock timeout, or longer.
-const ASIDE: u32 = 3;
 
 /// One connection of a worker, with what it has learnt about tables.
 pub struct Session<B> {
     pub(super) backend: B,
     pub(super) plans: Plans,
+    /// Whether letters were made due since this was last asked.
+    woken: bool,
 }
 
 impl<B> fmt::Debug for Session<B> {
@@ -43,6 +39,7 @@ impl<B: Backend> Session<B> {
         Self {
             backend,
             plans: Plans::default(),
+            woken: false,
         }
     }
 
@@ -65,50 +62,10 @@ impl<B: Backend> Session<B> {
         })
     }
 
-    /// Applies letters each on its own. One that another transaction is in the way of, or that takes
-    /// too long, is set aside and holds back no other.
-    async fn one_by_one(
-        &mut self,
-        models: &Models<B::Store>,
-        policy: &ApplyPolicy,
-        ids: &[i64],
-    ) -> Result<Vec<Applied>, StoreError> {
-        let mut applied = Vec::with_capacity(ids.len());
-        let mut aside = 0;
-        for id in ids {
-            let source = Source::Letter(*id);
-            let why = match self.alone(models, policy, source).await {
-                Ok(done) => {
-                    applied.extend(observe::all(done));
-                    continue;
-                }
-                Err(error) => self.outlived(error).await?,
-            };
-            match self.aside(models, policy, source, &why).await {
-                Ok(done) => applied.extend(observe::all(done)),
-                // The instance is in other hands: it stays as it is.
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error),
-            }
-            aside += 1;
-            if aside == ASIDE {
-                break;
-            }
-        }
-        Ok(applied)
-    }
-
-    /// What went wrong, if the database answers nevertheless; otherwise it is lost.
-    async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
-        let why = match &error {
-            StoreError::Conflict(_) => return Ok(in_words(&error)),
-            StoreError::Unavailable(_) => in_words(&error),
-            _ => return Err(error),
-        };
-        // An error may hold what is not Sync; it must not live over the wait.
-        drop(error);
-        self.backend.reconnect().await?;
-        Ok(why)
+    /// Tells of what was done, and remembers whether there are letters to take up.
+    pub(super) fn tell(&mut self, done: Vec<Done<'_>>) -> Vec<Applied> {
+        self.woken |= done.iter().any(|done| done.woke);
+        observe::all(done)
     }
 }
 
@@ -129,19 +86,26 @@ impl<B: Backend> ReplicaSession for Session<B> {
             return Ok(Vec::new());
         }
         let mut age = plans::USUAL;
+        let mut orphans: Option<Refused> = None;
         let failed = loop {
             let context = self.context(models, policy, batch.iter(), age).await?;
             let work = self.backend.begin().await?;
             let items = batch.iter().map(Item::Delivered).collect();
-            match batch::run(work, &context, items, Mode::Together).await {
+            let mode = Mode::Together(orphans.clone().unwrap_or_default());
+            match batch::run(work, &context, items, mode).await {
                 Ok(done) => {
-                    let mut answers = observe::all(done);
+                    let mut answers = self.tell(done);
                     // Those of letters that came along are nobody's to acknowledge.
                     answers.truncate(batch.len());
                     return Ok(answers);
                 }
                 // No plan of the second round is outdated.
                 Err(Failed::Outdated) => age = plans::RECENT,
+                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                    observe::repeated(&self.recover(failed).await?, batch.len());
+                    let messages: Vec<&Incoming> = batch.iter().collect();
+                    orphans = Some(self.orphans(models, &messages, age).await?);
+                }
                 Err(failed) => break failed,
             }
         };
@@ -151,7 +115,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
             let done = self
                 .alone(models, policy, Source::Delivered(incoming))
                 .await?;
-            answers.extend(observe::all(done));
+            answers.extend(self.tell(done));
         }
         Ok(answers)
     }
@@ -165,7 +129,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
     ) -> Result<Applied, StoreError> {
         let source = Source::Delivered(message);
         let done = self.aside(models, policy, source, &storable(why)).await?;
-        let answer = observe::all(done).pop();
+        let answer = self.tell(done).pop();
         answer.ok_or_else(|| StoreError::Backend("no answer for a message set aside".into()))
     }
 
@@ -175,56 +139,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
         policy: &ApplyPolicy,
         limit: usize,
     ) -> Result<DueLetters, StoreError> {
-        let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
-        let mut plans = PlanSet::default();
-        let (work, letters) = loop {
-            let mut work = self.backend.begin().await?;
-            let letters = work.take_due(&policy.queue, &known, limit).await?;
-            let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
-            let missing = plans.missing(models, events.map(|event| &event.cqrs_id));
-            if missing.is_empty() {
-                break (work, letters);
-            }
-            // Tables are looked at only when there are letters for them, and without holding any.
-            drop(work);
-            let missing = missing.iter().collect();
-            let (kept, backend) = (&mut self.plans, &mut self.backend);
-            plans.extend(kept.of(backend, models, missing, plans::LETTERS).await?);
-        };
-        let context = Context {
-            models,
-            policy,
-            plans,
-        };
-        let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-        let items: Vec<Item<'_>> = letters
-            .into_iter()
-            .map(|letter| Item::Letter(Box::new(letter)))
-            .collect();
-        let outcome = if items.is_empty() {
-            drop(work);
-            Ok(Vec::new())
-        } else {
-            batch::run(work, &context, items, Mode::Together).await
-        };
-        let applied = match outcome {
-            Ok(done) => observe::all(done),
-            Err(failed) => {
-                // The same letters would be taken up again and again, and those behind them never.
-                match failed {
-                    Failed::Store(error) => drop(self.outlived(error).await?),
-                    failed => observe::repeated(&self.recover(failed).await?, ids.len()),
-                }
-                self.one_by_one(models, policy, &ids).await?
-            }
-        };
-        let next = if ids.len() >= limit {
-            Some(Duration::ZERO)
-        } else {
-            let next = self.backend.next_due(&policy.queue).await?;
-            next.map(|delay| delay.to_std().unwrap_or_default().max(BUSY))
-        };
-        Ok(DueLetters { applied, next })
+        self.due(models, policy, limit).await
     }
 
     async fn beat(&mut self, beat: &WorkerBeat) -> Result<(), StoreError> {
@@ -235,13 +150,31 @@ impl<B: Backend> ReplicaSession for Session<B> {
         self.backend.retire(worker).await
     }
 
+    fn has_woken(&mut self) -> bool {
+        mem::take(&mut self.woken)
+    }
+
     async fn prune_tombstones(
         &mut self,
         queue: &QueueName,
         older_than: Duration,
         limit: usize,
     ) -> Result<u64, StoreError> {
-        self.backend.prune(queue, older_than, limit).await
+        self.backend
+            .prune_tombstones(queue, older_than, limit)
+            .await
+    }
+
+    async fn prune_letters(
+        &mut self,
+        queue: &QueueName,
+        state: LetterState,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        self.backend
+            .prune_letters(queue, state, older_than, limit)
+            .await
     }
 
     async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {

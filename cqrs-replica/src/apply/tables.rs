@@ -8,6 +8,7 @@ use super::{
     backend::{Failed, Work},
     batch::{Batch, Ruling},
     item::Item,
+    references::parents_first,
 };
 use crate::{
     letter::{Fault, Reason},
@@ -31,7 +32,8 @@ pub(super) async fn apply<W: Work>(
     batch: &mut Batch<'_, W::Store>,
     items: &[Item<'_>],
 ) -> Result<(), Failed> {
-    let mut tables: Vec<(Arc<TablePlan>, Option<Duration>)> = Vec::new();
+    let mut tables: Vec<Arc<TablePlan>> = Vec::new();
+    let mut timeouts: Vec<Option<Duration>> = Vec::new();
     let mut table_of: HashMap<&CqrsId, usize> = HashMap::new();
     let mut rows: Vec<Pending<'_>> = Vec::new();
     let mut row_of: HashMap<usize, usize> = HashMap::new();
@@ -76,7 +78,8 @@ pub(super) async fn apply<W: Work>(
             }
         };
         let table = *table_of.entry(&event.cqrs_id).or_insert_with(|| {
-            tables.push((Arc::clone(plan), model.statement_timeout));
+            tables.push(Arc::clone(plan));
+            timeouts.push(model.statement_timeout);
             tables.len() - 1
         });
         batch.applied(at, item, gap, expired);
@@ -96,22 +99,29 @@ pub(super) async fn apply<W: Work>(
             rows.push(pending);
         }
     }
-    let mut writes: Vec<TableWrites<'_>> = tables
-        .iter()
-        .map(|&(_, timeout)| TableWrites {
+    let empty = || -> Vec<TableWrites<'_>> {
+        let writes = |&timeout| TableWrites {
             timeout,
             ..TableWrites::default()
-        })
-        .collect();
+        };
+        timeouts.iter().map(writes).collect()
+    };
+    let (mut deletes, mut upserts) = (empty(), empty());
     for pending in rows {
-        let writes = &mut writes[pending.table];
         if pending.deleted {
-            writes.deletes.push(pending.key);
+            deletes[pending.table].deletes.push(pending.key);
         }
-        writes.rows.extend(pending.row);
+        if pending.row.is_some() {
+            batch.arrived(pending.item, &items[pending.item], &tables[pending.table]);
+        }
+        upserts[pending.table].rows.extend(pending.row);
     }
-    for ((plan, _), writes) in tables.iter().zip(&writes) {
-        work.write(plan, writes).await?;
+    let order = parents_first(&tables);
+    for &table in order.iter().rev() {
+        work.write(&tables[table], &deletes[table]).await?;
+    }
+    for &table in &order {
+        work.write(&tables[table], &upserts[table]).await?;
     }
     Ok(())
 }

@@ -47,6 +47,7 @@ pub(super) fn worker(replica: &Replica) -> WorkerConfig {
     worker.apply.clock_tolerance = replica.clock_tolerance;
     worker.apply.gap_wait = replica.gap_wait;
     worker.apply.unknown_model_ttl = replica.unknown_model_ttl;
+    worker.apply.reference_wait = replica.reference_wait;
     worker
         .dead_letter_queue
         .clone_from(&replica.dead_letter_queue);
@@ -55,6 +56,7 @@ pub(super) fn worker(replica: &Replica) -> WorkerConfig {
     worker.batch_size = replica.batch_size;
     worker.batch_wait = replica.batch_wait;
     worker.tombstone_ttl = replica.tombstone_ttl;
+    worker.dead_letter_ttl = replica.dead_letter_ttl;
     worker.drain_timeout = replica.drain_timeout;
     worker
 }

@@ -44,6 +44,8 @@ pub struct Shown {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// The instance that it waits for, where it is known.
+    pub waits_for: Option<String>,
     /// The message's identity.
     pub message_id: Option<Uuid>,
     /// How the message came.
@@ -102,6 +104,7 @@ impl From<Letter> for Shown {
             next_attempt_at: letter.next_attempt_at,
             created_at: letter.created_at,
             updated_at: letter.updated_at,
+            waits_for: letter.waits_for,
             message_id: letter.message_id,
             routing_key: letter.routing_key,
             cqrs_id: letter.cqrs_id,
@@ -190,6 +193,7 @@ impl fmt::Display for ShownWithBody {
         known("next attempt", head.next_attempt_at.map(time));
         known("came", Some(time(head.created_at)));
         known("changed", Some(time(head.updated_at)));
+        known("waits for", head.waits_for.clone());
         known("message id", head.message_id.map(|id| id.to_string()));
         known("routing key", Some(head.routing_key.clone()));
         known("model", head.cqrs_id.clone());
@@ -233,6 +237,7 @@ mod tests {
             next_attempt_at: None,
             created_at: at,
             updated_at: at,
+            waits_for: None,
             message_id: None,
             routing_key: "account".to_owned(),
             body: Bytes::from_static(body),

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{error::run, sql};
-use crate::{ReplicaStatus, WorkerBeat, WorkerRow};
+use crate::{LetterState, ReplicaStatus, WorkerBeat, WorkerRow};
 
 pub(super) async fn beat(
     connection: &mut PgConnection,
@@ -37,23 +37,34 @@ pub(super) async fn retire(
     Ok(())
 }
 
-pub(super) async fn prune(
+pub(super) async fn prune_tombstones(
     connection: &mut PgConnection,
     limit: Duration,
     queue: &QueueName,
     older_than: Duration,
     rows: usize,
 ) -> Result<u64, StoreError> {
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    let prune = |sql| {
-        sqlx::query(sql)
-            .bind(queue.as_str())
-            .bind(micros(older_than))
-            .bind(rows)
-    };
-    run(limit, prune(sql::PRUNE_LETTERS).execute(&mut *connection)).await?;
-    let pruned = run(limit, prune(sql::PRUNE_TOMBSTONES).execute(connection)).await?;
-    Ok(pruned.rows_affected())
+    let prune = sqlx::query(sql::PRUNE_TOMBSTONES)
+        .bind(queue.as_str())
+        .bind(micros(older_than))
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX));
+    Ok(run(limit, prune.execute(connection)).await?.rows_affected())
+}
+
+pub(super) async fn prune_letters(
+    connection: &mut PgConnection,
+    limit: Duration,
+    queue: &QueueName,
+    state: LetterState,
+    older_than: Duration,
+    rows: usize,
+) -> Result<u64, StoreError> {
+    let prune = sqlx::query(sql::PRUNE_LETTERS)
+        .bind(queue.as_str())
+        .bind(state.as_str())
+        .bind(micros(older_than))
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX));
+    Ok(run(limit, prune.execute(connection)).await?.rows_affected())
 }
 
 pub(super) async fn status(

@@ -6,7 +6,7 @@ use cqrs_core::StoreError;
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{error::run, sql, tables};
+use super::{error::run, references, sql, tables};
 use crate::{
     TableModel,
     apply::Failed,
@@ -44,7 +44,10 @@ pub(super) async fn describe(
         return Ok(None);
     }
     let keys = sqlx::query_scalar(sql::DESCRIBE_KEYS).bind(&table);
-    description.unique = run(limit, keys.fetch_all(connection)).await?;
+    description.unique = run(limit, keys.fetch_all(&mut *connection)).await?;
+    description.references = references::describe(&mut *connection, limit, &table).await?;
+    let referenced = sqlx::query_scalar(sql::IS_REFERENCED).bind(&table);
+    description.is_referenced = run(limit, referenced.fetch_one(connection)).await?;
     Ok(Some(description))
 }
 

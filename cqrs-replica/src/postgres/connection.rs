@@ -1,6 +1,6 @@
 //! A worker's connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{
@@ -12,14 +12,14 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, sql,
+    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, references, sql,
     work::PostgresWork,
 };
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
-    letter::{NewLetter, TakenLetter},
-    table::{Description, TablePlan},
+    letter::{NewLetter, TakenLetter, Violated},
+    table::{Description, Reference, TablePlan},
 };
 
 /// How much longer than the server we wait for it to end a statement.
@@ -88,6 +88,19 @@ impl Backend for PostgresConnection {
         catalog::takes(&mut self.connection, self.limit, plan, column, value).await
     }
 
+    async fn orphans(
+        &mut self,
+        plan: &TablePlan,
+        reference: &Reference,
+        rows: &[Vec<Cow<'_, RawValue>>],
+    ) -> Result<Option<Vec<usize>>, StoreError> {
+        references::orphans(&mut self.connection, self.limit, plan, reference, rows).await
+    }
+
+    async fn constraint_columns(&mut self, violated: &Violated) -> Result<Vec<String>, StoreError> {
+        references::columns(&mut self.connection, self.limit, violated).await
+    }
+
     async fn next_due(&mut self, queue: &QueueName) -> Result<Option<TimeDelta>, StoreError> {
         letters::next_due(&mut self.connection, self.limit, queue).await
     }
@@ -100,13 +113,25 @@ impl Backend for PostgresConnection {
         bookkeeping::retire(&mut self.connection, self.limit, worker).await
     }
 
-    async fn prune(
+    async fn prune_tombstones(
         &mut self,
         queue: &QueueName,
         older_than: Duration,
         limit: usize,
     ) -> Result<u64, StoreError> {
-        bookkeeping::prune(&mut self.connection, self.limit, queue, older_than, limit).await
+        let connection = &mut self.connection;
+        bookkeeping::prune_tombstones(connection, self.limit, queue, older_than, limit).await
+    }
+
+    async fn prune_letters(
+        &mut self,
+        queue: &QueueName,
+        state: LetterState,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        let connection = &mut self.connection;
+        bookkeeping::prune_letters(connection, self.limit, queue, state, older_than, limit).await
     }
 
     async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {

@@ -10,7 +10,8 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::{
     apply::Failed,
-    letter::{Fault, Reason, in_words},
+    letter::{Fault, Reason, Violated, in_words},
+    table::quoted,
 };
 
 /// Runs a statement of ours within the time for one.
@@ -38,6 +39,10 @@ fn failed(error: sqlx::Error) -> Failed {
     };
     let code = refused.code().to_owned();
     let fault = match code.get(..2).unwrap_or_default() {
+        _ if code == TOO_LONG => Fault::new(
+            Reason::TooLong,
+            format!("a value is too long for its column ({code})"),
+        ),
         // The message holds the value, so it is not repeated; the column is found separately.
         "22" => Fault::new(
             Reason::Type,
@@ -47,7 +52,14 @@ fn failed(error: sqlx::Error) -> Failed {
             Reason::Type,
             format!("a column does not take its value ({code})"),
         ),
-        "23" => Fault::new(Reason::Constraint, violated(refused)),
+        _ if is_reference(refused) => Fault {
+            constraint: constraint(refused),
+            ..Fault::reference(violated(refused))
+        },
+        "23" => Fault {
+            constraint: constraint(refused),
+            ..Fault::new(Reason::Constraint, violated(refused))
+        },
         "42" | "3F" | "0A" => Fault::new(Reason::Schema, refused.message()),
         _ => {
             let transient = match classify(error) {
@@ -71,6 +83,28 @@ fn violated(error: &PgDatabaseError) -> String {
     }
 }
 
+fn constraint(error: &PgDatabaseError) -> Option<Box<Violated>> {
+    let violated = Violated {
+        table: format!("{}.{}", quoted(error.schema()?), quoted(error.table()?)),
+        name: error.constraint()?.to_owned(),
+    };
+    Some(Box::new(violated))
+}
+
+fn is_reference(error: &PgDatabaseError) -> bool {
+    matches!(error.code(), FOREIGN_KEY_VIOLATION | RESTRICT_VIOLATION)
+}
+
+/// Whether a handler failed for the sake of a row that another one refers to.
+pub(super) fn is_unmet_reference(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| {
+        error
+            .downcast_ref()
+            .and_then(refusal)
+            .is_some_and(is_reference)
+    })
+}
+
 /// Whether the database refused the statement because its transaction has failed or is gone.
 pub(super) fn has_no_transaction(error: &sqlx::Error) -> bool {
     refusal(error).is_some_and(|error| {
@@ -88,18 +122,20 @@ pub(super) fn is_aborted(error: &sqlx::Error) -> bool {
 
 /// Whether a handler failed only because it lost against a concurrent transaction.
 pub(super) fn lost_a_race(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let lost = match (
-            error.downcast_ref::<sqlx::Error>(),
-            error.downcast_ref::<StoreError>(),
-        ) {
+    any_cause(error, |error| {
+        match (error.downcast_ref(), error.downcast_ref()) {
             (Some(error), _) => refusal(error)
                 .is_some_and(|error| matches!(error.code(), "40001" | "40P01" | "55P03")),
             (None, Some(error)) => matches!(error, StoreError::Conflict(_)),
             (None, None) => false,
-        };
-        if lost {
+        }
+    })
+}
+
+fn any_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if is(error) {
             return true;
         }
         cause = error.source();
@@ -118,6 +154,9 @@ fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
+const TOO_LONG: &str = "22001";
+const RESTRICT_VIOLATION: &str = "23001";
+const FOREIGN_KEY_VIOLATION: &str = "23503";
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";

@@ -34,6 +34,8 @@ fn take(row: &PgRow) -> Result<TakenLetter, sqlx::Error> {
         attempts: attempts(row.try_get(3)?),
         created_at: row.try_get(4)?,
         due_at: row.try_get(5)?,
+        waits_for: row.try_get(12)?,
+        waits_until: row.try_get(13)?,
         incoming: Incoming::restored(row.try_get(6)?, row.try_get(7)?, Bytes::from(body), headers),
     })
 }
@@ -143,6 +145,16 @@ pub(super) async fn insert(
             all()
                 .map(|letter| letter.incoming.headers.forced)
                 .collect::<Vec<_>>(),
+        )
+        .bind(
+            verdicts()
+                .map(|verdict| verdict.waits_for.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            verdicts()
+                .map(|verdict| verdict.waits_until)
+                .collect::<Vec<_>>(),
         );
     run(limit, insert.execute(connection)).await?;
     Ok(())
@@ -185,6 +197,16 @@ pub(super) async fn change(
             verdicts()
                 .map(|verdict| verdict.next_attempt_at)
                 .collect::<Vec<Option<DateTime<Utc>>>>(),
+        )
+        .bind(
+            verdicts()
+                .map(|verdict| verdict.waits_for.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            verdicts()
+                .map(|verdict| verdict.waits_until)
+                .collect::<Vec<_>>(),
         );
     run(limit, change.execute(connection)).await?;
     Ok(())
@@ -238,7 +260,8 @@ fn letter(row: &PgRow) -> Result<Letter, sqlx::Error> {
         instance_pk: row.try_get(13)?,
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
-        published_at: row.try_get(16)?,
+        waits_for: row.try_get(16)?,
+        published_at: row.try_get(17)?,
     })
 }
 

@@ -10,7 +10,7 @@ use sqlx::{Connection, Postgres, Transaction};
 
 use super::{
     PostgresReplica,
-    error::{has_no_transaction, is_aborted, lost_a_race, run},
+    error::{has_no_transaction, is_aborted, is_unmet_reference, lost_a_race, run},
     sql, timeout,
 };
 use crate::{
@@ -97,7 +97,7 @@ async fn undo(
         Ok(Ok(())) if lost_a_race(failure.cause()) => {
             Err(Failed::Store(StoreError::Conflict(failure.into_cause())))
         }
-        Ok(Ok(())) => Ok(Err(failure.into_fault())),
+        Ok(Ok(())) => Ok(Err(fault(failure))),
         Ok(Err(error)) if has_no_transaction(&error) => Err(ended()),
         // The server ends a transaction that idles: the handler waited for something else.
         Ok(Err(_)) | Err(_) if called.elapsed() >= idle_limit => Err(Failed::Fault {
@@ -106,6 +106,17 @@ async fn undo(
         }),
         Ok(Err(error)) => Err(Failed::Store(classify(error))),
         Err(error) => Err(Failed::Store(error)),
+    }
+}
+
+/// A row that refers to one which has not come waits for it, whoever writes it.
+fn fault(failure: Failure) -> Fault {
+    let waits = matches!(failure, Failure::Retry(_)) && is_unmet_reference(failure.cause());
+    let fault = failure.into_fault();
+    if waits {
+        Fault::reference(fault.error)
+    } else {
+        fault
     }
 }
 

@@ -151,7 +151,8 @@ impl Work for PostgresWork<'_> {
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
-        let Some(timeout) = writes.timeout else {
+        let nothing = writes.deletes.is_empty() && writes.rows.is_empty();
+        let Some(timeout) = writes.timeout.filter(|_| !nothing) else {
             return tables::write(&mut self.tx, self.limit, plan, writes).await;
         };
         timeout::set(&mut self.tx, self.config, timeout).await?;
@@ -243,6 +244,20 @@ impl Work for PostgresWork<'_> {
         )
         .await?;
         Ok(())
+    }
+
+    async fn wake_referring(
+        &mut self,
+        queue: &QueueName,
+        arrived: &[String],
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        let wake = sqlx::query(sql::WAKE_REFERRING)
+            .bind(queue.as_str())
+            .bind(arrived)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let woken = run(self.limit, wake.execute(&mut *self.tx)).await?;
+        Ok(woken.rows_affected())
     }
 
     async fn supersede(

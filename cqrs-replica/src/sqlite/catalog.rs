@@ -6,7 +6,7 @@ use cqrs_core::{StoreError, database::sqlite::classify};
 use serde_json::value::RawValue;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{error::run, sql, values};
+use super::{error::run, references, sql, values};
 use crate::{
     TableModel,
     table::{Column, Description, TableName, TablePlan},
@@ -42,7 +42,7 @@ pub(super) async fn describe(
     let keys = sqlx::query_as(sql::DESCRIBE_KEYS)
         .bind(schema)
         .bind(name.table);
-    let keys: Vec<(String, Option<String>)> = run(limit, keys.fetch_all(connection)).await?;
+    let keys: Vec<(String, Option<String>)> = run(limit, keys.fetch_all(&mut *connection)).await?;
     let mut indexes: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
     for (index, column) in keys {
         let columns = indexes.entry(index).or_insert_with(|| Some(Vec::new()));
@@ -52,6 +52,11 @@ pub(super) async fn describe(
         });
     }
     description.unique.extend(indexes.into_values().flatten());
+    description.references = references::describe(&mut *connection, limit, name).await?;
+    let referenced = sqlx::query_scalar(sql::IS_REFERENCED)
+        .bind(schema)
+        .bind(name.table);
+    description.is_referenced = run(limit, referenced.fetch_one(connection)).await?;
     Ok(Some(description))
 }
 
@@ -67,7 +72,13 @@ fn column(row: &SqliteRow) -> Result<(Column, i64), sqlx::Error> {
 }
 
 /// Whether a column keeps a value. The database names the column itself when a strict table
-/// refuses one.
+/// refuses one, but not when it is the number of the row.
 pub(super) fn takes(plan: &TablePlan, column: usize, value: &RawValue) -> bool {
-    values::bindable(&plan.columns[column], value.get()).is_some()
+    let declared = &plan.columns[column];
+    let is_row_number = plan.key == [column] && declared.type_name.eq_ignore_ascii_case("integer");
+    match values::bindable(declared, value.get()) {
+        None => false,
+        Some(values::Value::Text(text)) if is_row_number => text.parse::<i64>().is_ok(),
+        Some(_) => true,
+    }
 }

@@ -1,6 +1,6 @@
 //! A worker's connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use cqrs_core::{
@@ -12,13 +12,14 @@ use sqlx::{Connection, SqliteConnection as Driver};
 use uuid::Uuid;
 
 use super::{
-    SqliteReplica, bookkeeping, broker_letters, catalog, error::run, letters, work::SqliteWork,
+    SqliteReplica, bookkeeping, broker_letters, catalog, error::run, letters, references,
+    work::SqliteWork,
 };
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
-    letter::{NewLetter, TakenLetter},
-    table::{Description, TablePlan},
+    letter::{NewLetter, TakenLetter, Violated},
+    table::{Description, Reference, TablePlan},
 };
 
 /// How long a statement may take beside its wait for the lock.
@@ -73,6 +74,21 @@ impl Backend for SqliteConnection {
         Ok(catalog::takes(plan, column, value))
     }
 
+    async fn orphans(
+        &mut self,
+        plan: &TablePlan,
+        reference: &Reference,
+        rows: &[Vec<Cow<'_, RawValue>>],
+    ) -> Result<Option<Vec<usize>>, StoreError> {
+        references::orphans(&mut self.connection, self.limit, plan, reference, rows).await
+    }
+
+    async fn constraint_columns(&mut self, violated: &Violated) -> Result<Vec<String>, StoreError> {
+        // The messages of SQLite name columns or constraints, and never both.
+        let _ = violated;
+        Ok(Vec::new())
+    }
+
     async fn next_due(&mut self, queue: &QueueName) -> Result<Option<TimeDelta>, StoreError> {
         letters::next_due(&mut self.connection, self.limit, queue).await
     }
@@ -85,13 +101,25 @@ impl Backend for SqliteConnection {
         bookkeeping::retire(&mut self.connection, self.limit, worker).await
     }
 
-    async fn prune(
+    async fn prune_tombstones(
         &mut self,
         queue: &QueueName,
         older_than: Duration,
         limit: usize,
     ) -> Result<u64, StoreError> {
-        bookkeeping::prune(&mut self.connection, self.limit, queue, older_than, limit).await
+        let connection = &mut self.connection;
+        bookkeeping::prune_tombstones(connection, self.limit, queue, older_than, limit).await
+    }
+
+    async fn prune_letters(
+        &mut self,
+        queue: &QueueName,
+        state: LetterState,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        let connection = &mut self.connection;
+        bookkeeping::prune_letters(connection, self.limit, queue, state, older_than, limit).await
     }
 
     async fn status(&mut self, queue: &QueueName) -> Result<ReplicaStatus, StoreError> {

@@ -38,6 +38,8 @@ fn failed(error: sqlx::Error) -> Failed {
         .map(|error| error.message().to_owned());
     let fault = match (code(&error), message) {
         (Some(CONSTRAINT_DATATYPE | MISMATCH), Some(message)) => Fault::new(Reason::Type, message),
+        (Some(TOO_BIG), Some(message)) => Fault::new(Reason::TooLong, message),
+        (Some(_), Some(message)) if is_reference(&error) => Fault::reference(message),
         (Some(code), Some(message)) if code & 0xff == CONSTRAINT => {
             Fault::new(Reason::Constraint, message)
         }
@@ -48,6 +50,25 @@ fn failed(error: sqlx::Error) -> Failed {
         },
     };
     Failed::Fault { fault, lost: false }
+}
+
+/// A key that restricts has the code of a trigger, which it is made of.
+fn is_reference(error: &sqlx::Error) -> bool {
+    match code(error) {
+        Some(CONSTRAINT_FOREIGNKEY) => true,
+        Some(CONSTRAINT_TRIGGER) => error
+            .as_database_error()
+            .is_some_and(|error| error.message() == "FOREIGN KEY constraint failed"),
+        _ => false,
+    }
+}
+
+/// Whether a handler failed for the sake of a row that another one refers to.
+pub(super) fn is_unmet_reference(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| match error {
+        Cause::Driver(error) => is_reference(error),
+        Cause::Store(_) => false,
+    })
 }
 
 /// Whether the database refused the statement because its transaction is gone.
@@ -103,6 +124,9 @@ fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
+const TOO_BIG: u32 = 18;
 const CONSTRAINT: u32 = 19;
 const MISMATCH: u32 = 20;
+const CONSTRAINT_FOREIGNKEY: u32 = 787;
+const CONSTRAINT_TRIGGER: u32 = 1811;
 const CONSTRAINT_DATATYPE: u32 = 3091;

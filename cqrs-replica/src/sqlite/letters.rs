@@ -37,6 +37,8 @@ fn take(row: &SqliteRow) -> Result<TakenLetter, sqlx::Error> {
         attempts: row.try_get(3)?,
         created_at: time(row, 4)?,
         due_at: time(row, 5)?,
+        waits_for: row.try_get(12)?,
+        waits_until: optional_time(row, 13)?,
         incoming: Incoming::restored(
             optional_uuid(row, 6)?,
             row.try_get(7)?,
@@ -95,7 +97,9 @@ pub(super) async fn insert(
             .bind(letter.instance_pk.as_deref())
             .bind(letter.signal)
             .bind(letter.revision)
-            .bind(incoming.headers.forced);
+            .bind(incoming.headers.forced)
+            .bind(verdict.waits_for.as_deref())
+            .bind(verdict.waits_until.map(|time| time.timestamp_micros()));
         run(limit, insert.execute(&mut *connection)).await?;
     }
     Ok(())
@@ -114,7 +118,9 @@ pub(super) async fn change(
             .bind(verdict.error.as_deref())
             .bind(verdict.fingerprint.as_deref())
             .bind(verdict.attempts)
-            .bind(verdict.next_attempt_at.map(|time| time.timestamp_micros()));
+            .bind(verdict.next_attempt_at.map(|time| time.timestamp_micros()))
+            .bind(verdict.waits_for.as_deref())
+            .bind(verdict.waits_until.map(|time| time.timestamp_micros()));
         run(limit, change.execute(&mut *connection)).await?;
     }
     Ok(())
@@ -168,7 +174,8 @@ fn letter(row: &SqliteRow) -> Result<Letter, sqlx::Error> {
         instance_pk: row.try_get(13)?,
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
-        published_at: optional_time(row, 16)?,
+        waits_for: row.try_get(16)?,
+        published_at: optional_time(row, 17)?,
     })
 }
 

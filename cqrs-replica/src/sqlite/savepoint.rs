@@ -7,7 +7,7 @@ use sqlx::{Connection, Sqlite, Transaction};
 
 use super::{
     SqliteReplica,
-    error::{gave_out, has_no_transaction, lost_a_race, run},
+    error::{gave_out, has_no_transaction, is_unmet_reference, lost_a_race, run},
 };
 use crate::{
     Failure,
@@ -56,9 +56,20 @@ async fn undo(
         _ if gave_out(failure.cause()) => {
             Err(Failed::Store(StoreError::Unavailable(failure.into_cause())))
         }
-        Ok(()) => Ok(Err(failure.into_fault())),
+        Ok(()) => Ok(Err(fault(failure))),
         Err(error) if has_no_transaction(&error) => Err(ended()),
         Err(error) => Err(Failed::Store(classify(error))),
+    }
+}
+
+/// A row that refers to one which has not come waits for it, whoever writes it.
+fn fault(failure: Failure) -> Fault {
+    let waits = matches!(failure, Failure::Retry(_)) && is_unmet_reference(failure.cause());
+    let fault = failure.into_fault();
+    if waits {
+        Fault::reference(fault.error)
+    } else {
+        fault
     }
 }
 

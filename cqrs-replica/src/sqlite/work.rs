@@ -226,6 +226,20 @@ impl Work for SqliteWork<'_> {
         Ok(())
     }
 
+    async fn wake_referring(
+        &mut self,
+        queue: &QueueName,
+        arrived: &[String],
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        let wake = sqlx::query(sql::WAKE_REFERRING)
+            .bind(queue.as_str())
+            .bind(json(arrived))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let woken = run(self.limit, wake.execute(&mut *self.tx)).await?;
+        Ok(woken.rows_affected())
+    }
+
     async fn supersede(
         &mut self,
         queue: &QueueName,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::Reference;
 use crate::TableModel;
 
 /// What the catalog says of a table.
@@ -13,6 +14,10 @@ pub struct Description {
     pub(crate) columns: Vec<Column>,
     /// The column sets of the unique indexes that an upsert can name.
     pub(crate) unique: Vec<Vec<String>>,
+    /// Its foreign keys.
+    pub(crate) references: Vec<Reference>,
+    /// Whether foreign keys refer to it.
+    pub(crate) is_referenced: bool,
     /// Whether something runs before a row is inserted and may fill columns in.
     pub(crate) has_before_trigger: bool,
 }

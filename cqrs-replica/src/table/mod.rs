@@ -3,9 +3,11 @@
 mod description;
 mod identifier;
 mod plan;
+mod reference;
 mod row;
 
 pub(crate) use description::{Column, Description};
 pub(crate) use identifier::{TableName, checked, quoted};
 pub(crate) use plan::TablePlan;
+pub(crate) use reference::Reference;
 pub(crate) use row::{Row, TableWrites, key_parts, kind};

@@ -8,7 +8,7 @@ use std::{
 use cqrs_core::{Event, InstanceKey, json::Object};
 use serde_json::value::RawValue;
 
-use super::{Column, Description, Row, key_parts};
+use super::{Column, Description, Reference, Row, key_parts};
 use crate::{
     TableModel,
     letter::{Fault, Reason},
@@ -28,6 +28,10 @@ pub struct TablePlan {
     required: Vec<usize>,
     /// Columns in which null is refused.
     never_null: Vec<usize>,
+    /// The table's foreign keys.
+    pub(crate) references: Vec<Reference>,
+    /// Whether foreign keys refer to the table.
+    pub(crate) is_referenced: bool,
     /// Statements made before, by what they are made of.
     statements: Mutex<HashMap<Vec<usize>, Arc<str>>>,
 }
@@ -93,6 +97,8 @@ impl TablePlan {
             required,
             never_null,
             columns: description.columns,
+            references: description.references,
+            is_referenced: description.is_referenced,
             statements: Mutex::default(),
         })
     }

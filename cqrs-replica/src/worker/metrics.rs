@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::supervisor::Side;
+use crate::{LetterState, supervisor::Side};
 
 /// A message has come.
 pub(crate) fn received(redelivered: bool) {
@@ -59,4 +59,10 @@ pub(crate) fn dead_letters_published(count: usize) {
 /// Tombstones were forgotten.
 pub(crate) fn tombstones_pruned(count: u64) {
     metrics::counter!("cqrs_replica_tombstones_pruned_total").increment(count);
+}
+
+/// Letters were forgotten that had been in this state for long.
+pub(crate) fn letters_pruned(state: LetterState, count: u64) {
+    metrics::counter!("cqrs_replica_letters_pruned_total", "state" => state.as_str())
+        .increment(count);
 }

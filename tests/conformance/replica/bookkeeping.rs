@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::QueueName;
-use cqrs_replica::{Applied, ReplicaSession, SkipReason, WorkerBeat};
+use cqrs_replica::{Applied, LetterState, ReplicaSession, SkipReason, WorkerBeat};
 use uuid::Uuid;
 
 use super::{
@@ -130,29 +130,34 @@ pub(super) async fn tombstones_are_pruned_by_age<F: Fixture>() {
     assert_eq!(known, Applied::Skipped(SkipReason::Duplicate));
 }
 
-pub(super) async fn letters_that_are_done_with_are_pruned_too<F: Fixture>() {
+pub(super) async fn letters_are_pruned_by_state_and_age<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let queue = replica.policy.queue.clone();
     replica
-        .apply(&[Message::raw(b"x"), Message::raw(b"y")])
+        .apply(&[Message::raw(b"x"), Message::raw(b"y"), Message::raw(b"z")])
         .await;
+    let without_name = Message::save("account", "1", 0, "");
+    replica.one(&without_name).await;
     let first = replica.letters().await[0].id;
     replica
         .session
         .letter_discard(&queue, Some(&[first]))
         .await
         .unwrap();
-    replica
-        .session
-        .prune_tombstones(&queue, Duration::from_hours(1), 10)
-        .await
-        .unwrap();
-    assert_eq!(replica.letters().await.len(), 2);
-    replica
-        .session
-        .prune_tombstones(&queue, Duration::ZERO, 10)
-        .await
-        .unwrap();
-    // A dead one stays until someone decides.
+    let hour = Duration::from_hours(1);
+    for (state, older_than, limit, pruned) in [
+        (LetterState::Discarded, hour, 10, 0),
+        (LetterState::Resolved, Duration::ZERO, 10, 0),
+        (LetterState::Discarded, Duration::ZERO, 10, 1),
+        (LetterState::Dead, hour, 10, 0),
+        (LetterState::Dead, Duration::ZERO, 1, 1),
+        (LetterState::Dead, Duration::ZERO, 10, 1),
+        // Something is still to happen to it.
+        (LetterState::Retrying, Duration::ZERO, 10, 0),
+    ] {
+        let session = &mut replica.session;
+        let found = session.prune_letters(&queue, state, older_than, limit);
+        assert_eq!(found.await.unwrap(), pruned, "{state:?} {older_than:?}");
+    }
     assert_eq!(replica.letters().await.len(), 1);
 }

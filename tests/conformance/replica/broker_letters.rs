@@ -152,10 +152,10 @@ pub(super) async fn one_that_dies_again_is_published_again<F: Fixture>() {
     let queue = replica.policy.queue.clone();
     replica.session.letter_retry(&queue, None).await.unwrap();
     assert!(replica.unpublished(&ids, HOLD).await.is_empty());
-    let died = Applied::Dead {
+    let died = [Applied::Dead {
         reason: "constraint",
-    };
-    assert_eq!(replica.due().await.applied, [died.clone()]);
+    }];
+    assert_eq!(replica.due().await.applied, died);
     assert_eq!(replica.unpublished(&ids, HOLD).await[0].id, first.id);
     // What was imported from there is there no more, and is not sent back.
     let other = dead(account(5, 0, "e")).id(5);
@@ -164,6 +164,6 @@ pub(super) async fn one_that_dies_again_is_published_again<F: Fixture>() {
     // Unless it is tried here, and dies once more.
     let third = dead(wrong(6, 0)).id(6);
     assert_eq!(replica.import(&[third], true).await, imported(1, 0));
-    assert_eq!(replica.due().await.applied, [died]);
+    assert_eq!(replica.due().await.applied, died);
     assert_eq!(replica.unpublished(&ids, HOLD).await.len(), 1);
 }

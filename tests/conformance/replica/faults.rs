@@ -66,6 +66,45 @@ pub(super) async fn a_violated_constraint_is_named<F: Fixture>() {
     assert!(error.contains("qty_is_small"), "{error}");
 }
 
+pub(super) async fn a_number_out_of_range_names_the_column_and_not_the_value<F: Fixture>() {
+    let number = "123456789012345678901234567890";
+    let (_, letter) = refused::<F>(&format!(r#""name":"a","qty":{number}"#), "type").await;
+    let error = letter.error.unwrap();
+    assert!(
+        error.contains("\"qty\"") && error.contains("number"),
+        "{error}"
+    );
+    assert!(!error.contains("1234"), "{error}");
+}
+
+pub(super) async fn a_key_of_the_wrong_type_names_the_column<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let message = Message::save("account", "\"secret\"", 0, r#""name":"a","qty":1"#);
+    assert_eq!(replica.one(&message).await, retrying("type"));
+    let error = replica.letters().await.remove(0).error.unwrap();
+    assert!(
+        error.contains("\"id\"") && error.contains("string"),
+        "{error}"
+    );
+    assert!(!error.contains("secret"), "{error}");
+}
+
+pub(super) async fn a_value_that_must_be_unique_names_its_columns<F: Fixture>() {
+    let model = TableModel::new("account", "id");
+    let create = "create table account (id integer primary key, name text not null, qty integer,
+                  constraint one_name unique (name, qty)) {strict}";
+    let mut replica = Replica::<F>::new(&[create], [table("account", model)]).await;
+    let save = |key| Message::save("account", key, 0, r#""name":"secret","qty":12345"#);
+    let answers = replica.apply(&[save("1"), save("2")]).await;
+    assert_eq!(answers, [APPLIED, retrying("constraint")]);
+    let error = replica.letters().await.remove(0).error.unwrap();
+    assert!(error.contains("name") && error.contains("qty"), "{error}");
+    assert!(
+        !error.contains("secret") && !error.contains("12345"),
+        "{error}"
+    );
+}
+
 pub(super) async fn a_bad_message_costs_only_itself<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let bad = Message::save("account", "3", 0, r#""name":"x","qty":"many""#);
@@ -96,33 +135,6 @@ pub(super) async fn a_bad_message_does_not_hold_back_its_instance_in_a_table<F: 
         states,
         [(LetterState::Superseded, "missing_column".to_owned())]
     );
-}
-
-pub(super) async fn a_dependent_row_is_taken_once_its_parent_is_there<F: Fixture>() {
-    let models = [
-        table("account", TableModel::new("account", "id")),
-        table("note", TableModel::new("note", "id")).with_retry(attempts(5)),
-    ];
-    let create = "create table note (id integer primary key,
-                  account integer not null references account (id)) {strict}";
-    let mut replica = Replica::<F>::new(&[ACCOUNT, create], models).await;
-    let note = Message::save("note", "9", 0, "\"account\":1");
-    assert_eq!(replica.one(&note).await, retrying("constraint"));
-    assert_eq!(
-        replica.due().await.applied,
-        [Applied::Retrying {
-            attempts: 2,
-            reason: "constraint"
-        }]
-    );
-    replica.one(&account(1, 0, "a")).await;
-    replica.make_due().await;
-    assert_eq!(replica.due().await.applied, [APPLIED]);
-    assert_eq_rows(
-        &replica.rows("select cast(account as text) from note").await,
-        &["1"],
-    );
-    assert_eq!(replica.letters().await[0].state, LetterState::Resolved);
 }
 
 pub(super) async fn a_dropped_table_is_waited_for<F: Fixture>() {

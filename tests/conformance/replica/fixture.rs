@@ -40,6 +40,9 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
         sql: String,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
+    /// Makes two tables, `hen` and `egg`, whose rows refer to each other by these rules.
+    fn circle(&self, rules: &str) -> impl Future<Output = ()> + Send;
+
     /// All statements of the store.
     fn statements() -> &'static [(&'static str, &'static str)];
 
@@ -239,9 +242,11 @@ macro_rules! suite {
             faults::a_wrong_type_names_the_column_and_not_the_value,
             faults::null_where_none_may_be_is_named,
             faults::a_violated_constraint_is_named,
+            faults::a_number_out_of_range_names_the_column_and_not_the_value,
+            faults::a_key_of_the_wrong_type_names_the_column,
+            faults::a_value_that_must_be_unique_names_its_columns,
             faults::a_bad_message_costs_only_itself,
             faults::a_bad_message_does_not_hold_back_its_instance_in_a_table,
-            faults::a_dependent_row_is_taken_once_its_parent_is_there,
             faults::a_dropped_table_is_waited_for,
             faults::a_renamed_column_is_noticed,
             faults::a_mended_table_is_noticed,
@@ -252,6 +257,26 @@ macro_rules! suite {
             faults::a_failed_message_given_again_is_still_one_letter,
             faults::a_dead_message_given_again_is_still_one_letter,
             faults::an_equal_revision_is_not_the_same_message,
+            references::a_row_waits_for_the_one_it_refers_to,
+            references::a_parent_wakes_those_that_wait_for_it_and_no_others,
+            references::a_batch_goes_on_without_those_that_wait,
+            references::one_batch_may_hold_parents_and_children_in_any_order,
+            references::a_row_without_a_reference_waits_for_nothing,
+            references::a_row_may_refer_to_its_own_table,
+            references::keys_of_several_columns_are_waited_for,
+            references::a_deferred_key_is_waited_for_too,
+            references::a_parent_that_never_comes_ends_the_wait,
+            references::a_circle_of_references_ends_in_dead_letters,
+            references::a_delete_waits_for_the_rows_that_refer_to_it,
+            references::the_rule_of_the_table_decides_about_a_delete,
+            references::a_later_state_supersedes_the_waiting_one,
+            references::a_waiting_message_given_again_is_one_letter,
+            references::a_row_that_no_model_writes_is_looked_for,
+            references::a_handlers_row_waits_too,
+            references::a_handlers_row_may_be_refused_at_the_end,
+            references::without_a_wait_attempts_count,
+            references::a_parent_with_many_children_wakes_them_in_portions,
+            references::no_parent_comes_unnoticed,
             order::a_deleted_instance_stays_deleted,
             order::a_deleted_instance_can_be_created_again,
             order::a_delete_before_the_create_wins,
@@ -293,6 +318,7 @@ macro_rules! suite {
             hooks::a_row_from_before_the_bookkeeping_is_created_again,
             hooks::hooks_see_every_revision_in_order,
             hooks::latest_hooks_skip_what_is_overtaken,
+            hooks::a_hooked_row_waits_for_the_hooked_row_it_refers_to,
             in_step::a_revision_waits_for_the_one_before_it,
             in_step::a_batch_in_the_wrong_order_needs_no_letter,
             in_step::a_second_life_in_one_batch_keeps_its_place,
@@ -332,7 +358,7 @@ macro_rules! suite {
             bookkeeping::workers_show_while_they_live,
             bookkeeping::the_need_to_reconcile_is_not_forgotten,
             bookkeeping::tombstones_are_pruned_by_age,
-            bookkeeping::letters_that_are_done_with_are_pruned_too,
+            bookkeeping::letters_are_pruned_by_state_and_age,
             schema::every_statement_prepares,
             schema::migrating_again_changes_nothing,
             schema::a_database_without_the_tables_is_refused,

@@ -336,3 +336,18 @@ pub(super) async fn latest_hooks_skip_what_is_overtaken<F: Fixture>() {
     assert_eq_rows(&replica.notes().await, &["create 1 5", "update 1 6"]);
     assert_eq_rows(&replica.names().await, &["c"]);
 }
+
+pub(super) async fn a_hooked_row_waits_for_the_hooked_row_it_refers_to<F: Fixture>() {
+    let item = "create table item (id integer primary key,
+                account_id integer not null references account (id))";
+    let items = table("item", TableModel::new("item", "id")).with_hooks(Noting::<F>::new());
+    let models = [hooked::<F>(Noting::<F>::new()), items];
+    let mut replica = Replica::<F>::new(&[NOTES, ACCOUNT, item], models).await;
+    let child = Message::save("item", "5", 0, "\"account_id\":1");
+    let waits = Applied::Waiting(WaitReason::Reference);
+    assert_eq!(replica.one(&child).await, waits);
+    assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+    assert_eq_rows(&replica.notes().await, &["create 1 0", "create 5 0"]);
+    assert!(replica.letters().await.is_empty());
+}

@@ -22,6 +22,7 @@ mod order;
 #[cfg(feature = "servers")]
 mod postgres;
 mod recorder;
+mod references;
 mod retries;
 mod schema;
 mod sqlite;

@@ -10,7 +10,9 @@ use sqlx::{
 use super::fixture::Fixture;
 
 mod blocked;
+mod kinds;
 mod plans;
+mod references;
 mod sessions;
 mod timeouts;
 
@@ -98,6 +100,19 @@ impl Fixture for Database {
         tx.execute(AssertSqlSafe(sql).into_sql_str())
             .await
             .map(drop)
+    }
+
+    async fn circle(&self, rules: &str) {
+        for sql in [
+            "create table hen (id integer primary key, egg integer not null)".to_owned(),
+            format!(
+                "create table egg (id integer primary key,
+                 hen integer not null references hen (id) {rules})"
+            ),
+            format!("alter table hen add foreign key (egg) references egg (id) {rules}"),
+        ] {
+            self.execute(&sql).await;
+        }
     }
 
     fn statements() -> &'static [(&'static str, &'static str)] {

@@ -110,6 +110,16 @@ impl Fixture for Database {
             .map(drop)
     }
 
+    async fn circle(&self, rules: &str) {
+        for (table, other) in [("hen", "egg"), ("egg", "hen")] {
+            let sql = format!(
+                "create table {table} (id integer primary key,
+                 {other} integer not null references {other} {rules}) strict"
+            );
+            self.execute(&sql).await;
+        }
+    }
+
     fn statements() -> &'static [(&'static str, &'static str)] {
         statements()
     }
@@ -167,6 +177,10 @@ async fn hot_statements_use_their_indexes() {
         (
             "supersede",
             vec!["cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?"],
+        ),
+        (
+            "wake_referring",
+            vec!["cqrs_dead_letter_reference (queue=? AND waits_for=? AND next_attempt_at>?)"],
         ),
         ("next_due", vec!["cqrs_dead_letter_due (queue=?"]),
         (

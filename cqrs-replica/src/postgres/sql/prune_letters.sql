@@ -1,9 +1,9 @@
 -- cqrs-replica: prune_letters
--- Letters that nothing is to be done about any more; dead ones stay until someone decides.
+-- Letters that have been in a state for long; open ones are never deleted.
 delete from cqrs_dead_letter
 where id = any(array(
     select id from cqrs_dead_letter
-    where queue = $1 and state = any(array['resolved', 'superseded', 'discarded'])
-      and updated_at <= statement_timestamp() - $2 * interval '1 microsecond'
-    limit $3
+    where queue = $1 and state = $2 and next_attempt_at is null
+      and updated_at <= statement_timestamp() - $3 * interval '1 microsecond'
+    limit $4
     for update skip locked))

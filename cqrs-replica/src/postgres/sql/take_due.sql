@@ -14,7 +14,7 @@ with due as (
     for update skip locked
 )
 select id, state, reason, attempts, created_at, next_attempt_at, message_id, routing_key, body,
-       traceparent, counted, forced
+       traceparent, counted, forced, waits_for, waits_until
 from cqrs_dead_letter
 where id = any(array(select id from due union select id from known limit $3))
 order by cqrs_id, instance_pk, revision, id

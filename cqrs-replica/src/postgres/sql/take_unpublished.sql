@@ -11,4 +11,4 @@ where id = any(array(
     order by id limit $3
     for update skip locked))
 returning id, state, reason, attempts, created_at, updated_at, message_id, routing_key, body,
-          traceparent, counted, forced
+          traceparent, counted, forced, waits_for, waits_until

@@ -1,8 +1,8 @@
 -- cqrs-replica: prune_letters
--- Letters that nothing is to be done about any more; dead ones stay until someone decides.
+-- Letters that have been in a state for long; open ones are never deleted.
 delete from cqrs_dead_letter
 where id in (
     select id from cqrs_dead_letter
-    where queue = ?1 and state in ('resolved', 'superseded', 'discarded')
-      and updated_at <= cast(unixepoch('now', 'subsec') * 1000000 as integer) - ?2
-    limit ?3)
+    where queue = ?1 and state = ?2 and next_attempt_at is null
+      and updated_at <= cast(unixepoch('now', 'subsec') * 1000000 as integer) - ?3
+    limit ?4)

@@ -2,7 +2,7 @@
 -- Letters that are due, and those of models that this worker knows and others did not. Without
 -- its name the planner prefers an index that all waiting letters share.
 select id, state, reason, attempts, created_at, next_attempt_at, message_id, routing_key, body,
-       traceparent, counted, forced
+       traceparent, counted, forced, waits_for, waits_until
 from cqrs_dead_letter
 where id in (
     select id from (

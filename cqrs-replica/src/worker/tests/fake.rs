@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,8 @@ pub(super) enum Turn {
     Fail(StoreError),
     Panic,
     Answer(Applied),
+    /// Succeeds, and makes letters due.
+    Wake,
     /// Answers when told to.
     Wait(Arc<Notify>),
 }
@@ -56,6 +61,7 @@ pub(super) struct Fake(Arc<Shared>);
 struct Shared {
     steps: watch::Sender<Vec<Step>>,
     turns: Mutex<VecDeque<Turn>>,
+    woken: AtomicBool,
     asides: Mutex<VecDeque<StoreError>>,
     sessions: Mutex<VecDeque<Result<(), StoreError>>>,
     subscribers: Mutex<VecDeque<Result<Deliveries, TransportError>>>,
@@ -73,6 +79,7 @@ impl Fake {
         Self(Arc::new(Shared {
             steps: watch::Sender::new(Vec::new()),
             turns: Mutex::default(),
+            woken: AtomicBool::new(false),
             asides: Mutex::default(),
             sessions: Mutex::default(),
             subscribers: Mutex::default(),
@@ -206,6 +213,7 @@ impl ReplicaSession for Fake {
             Some(Turn::Panic) => panic!("a bug in a store"),
             Some(Turn::Wait(told)) => told.notified().await,
             Some(Turn::Answer(other)) => answer = other,
+            Some(Turn::Wake) => self.0.woken.store(true, Ordering::Relaxed),
             None => {}
         }
         let revision =
@@ -252,6 +260,20 @@ impl ReplicaSession for Fake {
     async fn retire(&mut self, _: Uuid) -> Result<(), StoreError> {
         self.note(Step::Retired);
         Ok(())
+    }
+
+    fn has_woken(&mut self) -> bool {
+        self.0.woken.swap(false, Ordering::Relaxed)
+    }
+
+    async fn prune_letters(
+        &mut self,
+        _: &QueueName,
+        _: LetterState,
+        _: Duration,
+        _: usize,
+    ) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn prune_tombstones(

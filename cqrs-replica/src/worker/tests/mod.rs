@@ -407,11 +407,22 @@ async fn at_the_start_a_database_that_is_away_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_message_wakes_the_task_that_looks_after_letters() {
-    let fake = Fake::new();
-    fake.turns([Turn::Answer(Applied::Retrying {
+    let failed = Applied::Retrying {
         attempts: 1,
         reason: "handler",
-    })]);
+    };
+    is_looked_after(Turn::Answer(failed)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_others_waited_for_wakes_the_task_that_looks_after_letters() {
+    is_looked_after(Turn::Wake).await;
+}
+
+/// A message of which this becomes is followed by a look at the letters.
+async fn is_looked_after(turn: Turn) {
+    let fake = Fake::new();
+    fake.turns([turn]);
     let broker = fake.subscriber();
     let running = Running::start_with(&fake, |config| {
         config.letter_interval = Duration::from_mins(1);

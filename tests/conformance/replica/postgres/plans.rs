@@ -13,7 +13,7 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
     let types = match name {
         "lock" | "states" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
-        "take_due" => "text, text[], bigint",
+        "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
         "supersede" => "text, text[], text[], bigint[]",
         "take_unpublished" => "text, text[], bigint, bigint",
@@ -81,6 +81,11 @@ async fn hot_statements_use_their_indexes() {
                 "import_letter",
                 "'q', false, '', 1, gen_random_uuid(), '', '', '', true, false, 'account', '7', '', 1",
                 vec!["cqrs_dead_letter_message", "cqrs_dead_letter_instance"],
+            ),
+            (
+                "wake_referring",
+                "'q', array['account 7', 'account 8'], 500",
+                vec!["cqrs_dead_letter_reference"],
             ),
         ] {
             let plan = plan(&mut connection, name, parameters).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cqrs_core::{Event, StoreError};
 use cqrs_replica::{
-    Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel,
+    Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel, WaitReason,
     postgres::{PostgresConfig, PostgresReplica},
 };
 use sqlx::{Connection, PgConnection};
@@ -177,11 +177,8 @@ async fn a_deferred_constraint_costs_only_its_message() {
     let answers = replica
         .apply(&[account(1, 0, "a"), note("1"), note("2")])
         .await;
-    let failed = Applied::Retrying {
-        attempts: 1,
-        reason: "constraint",
-    };
-    assert_eq!(answers, [APPLIED, APPLIED, failed]);
+    let waits = Applied::Waiting(WaitReason::Reference);
+    assert_eq!(answers, [APPLIED, APPLIED, waits]);
     let error = replica.letters().await.remove(0).error.unwrap();
     assert!(error.contains("note_account_fkey"), "{error}");
 }

@@ -1,0 +1,156 @@
+//! Letters that are due.
+
+use std::{collections::HashMap, time::Duration};
+
+use cqrs_core::{CqrsId, StoreError};
+
+use super::{
+    alone::Source,
+    backend::{Backend, Failed, Work},
+    batch::{self, Context, Mode},
+    item::Item,
+    observe,
+    plans::{self, PlanSet},
+    session::Session,
+};
+use crate::{
+    Applied, ApplyPolicy, DueLetters, Incoming, Models,
+    letter::{Fault, in_words},
+};
+
+/// The soonest that a letter is looked at again which another session may have in hand.
+const BUSY: Duration = Duration::from_millis(50);
+
+/// How many letters of one look may be set aside: each has waited for the lock timeout, or longer.
+const ASIDE: u32 = 3;
+
+impl<B: Backend> Session<B> {
+    /// See [`crate::ReplicaSession::apply_due`].
+    pub(super) async fn due(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        limit: usize,
+    ) -> Result<DueLetters, StoreError> {
+        let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
+        // Those that refer to rows which are not there, by letter.
+        let mut orphans: Option<HashMap<i64, Fault>> = None;
+        let (ids, outcome) = loop {
+            let mut plans = PlanSet::default();
+            let (work, letters) = loop {
+                let mut work = self.backend.begin().await?;
+                let letters = work.take_due(&policy.queue, &known, limit).await?;
+                let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
+                let missing = plans.missing(models, events.map(|event| &event.cqrs_id));
+                if missing.is_empty() {
+                    break (work, letters);
+                }
+                // Tables are looked at only when there are letters for them, and without holding
+                // any.
+                drop(work);
+                let missing = missing.iter().collect();
+                let (kept, backend) = (&mut self.plans, &mut self.backend);
+                plans.extend(kept.of(backend, models, missing, plans::LETTERS).await?);
+            };
+            if letters.is_empty() {
+                drop(work);
+                break (Vec::new(), Ok(Vec::new()));
+            }
+            let context = Context {
+                models,
+                policy,
+                plans,
+            };
+            let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
+            let refused = orphans.as_ref().map(|orphans| {
+                let fault = |(at, id)| Some((at, orphans.get(id)?.clone()));
+                ids.iter().enumerate().filter_map(fault).collect()
+            });
+            // The messages, in case that the tables have to be looked at for them.
+            let messages: Vec<Incoming> = if orphans.is_none() && context.plans.refer() {
+                letters.iter().map(|l| l.incoming.clone()).collect()
+            } else {
+                Vec::new()
+            };
+            let items = letters
+                .into_iter()
+                .map(|letter| Item::Letter(Box::new(letter)))
+                .collect();
+            let mode = Mode::Together(refused.unwrap_or_default());
+            match batch::run(work, &context, items, mode).await {
+                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                    observe::repeated(&self.recover(failed).await?, ids.len());
+                    let messages: Vec<&Incoming> = messages.iter().collect();
+                    let found = self.orphans(models, &messages, plans::LETTERS).await?;
+                    let by_letter = found.into_iter().map(|(at, fault)| (ids[at], fault));
+                    orphans = Some(by_letter.collect());
+                }
+                outcome => break (ids, outcome),
+            }
+        };
+        let applied = match outcome {
+            Ok(done) => self.tell(done),
+            Err(failed) => {
+                // The same letters would be taken up again and again, and those behind them never.
+                match failed {
+                    Failed::Store(error) => drop(self.outlived(error).await?),
+                    failed => observe::repeated(&self.recover(failed).await?, ids.len()),
+                }
+                self.one_by_one(models, policy, &ids).await?
+            }
+        };
+        let next = if ids.len() >= limit {
+            Some(Duration::ZERO)
+        } else {
+            let next = self.backend.next_due(&policy.queue).await?;
+            next.map(|delay| delay.to_std().unwrap_or_default().max(BUSY))
+        };
+        Ok(DueLetters { applied, next })
+    }
+
+    /// Applies letters each on its own. One that another transaction is in the way of, or that takes
+    /// too long, is set aside and holds back no other.
+    async fn one_by_one(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        ids: &[i64],
+    ) -> Result<Vec<Applied>, StoreError> {
+        let mut applied = Vec::with_capacity(ids.len());
+        let mut aside = 0;
+        for id in ids {
+            let source = Source::Letter(*id);
+            let why = match self.alone(models, policy, source).await {
+                Ok(done) => {
+                    applied.extend(self.tell(done));
+                    continue;
+                }
+                Err(error) => self.outlived(error).await?,
+            };
+            match self.aside(models, policy, source, &why).await {
+                Ok(done) => applied.extend(self.tell(done)),
+                // The instance is in other hands: it stays as it is.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+            aside += 1;
+            if aside == ASIDE {
+                break;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// What went wrong, if the database answers nevertheless; otherwise it is lost.
+    async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
+        let why = match &error {
+            StoreError::Conflict(_) => return Ok(in_words(&error)),
+            StoreError::Unavailable(_) => in_words(&error),
+            _ => return Err(error),
+        };
+        // An error may hold what is not Sync; it must not live over the wait.
+        drop(error);
+        self.backend.reconnect().await?;
+        Ok(why)
+    }
+}
