@@ -13,6 +13,7 @@ mod cqrs_id;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod database;
 mod event;
+pub mod form;
 mod instance_key;
 pub mod json;
 mod queue_name;

@@ -34,6 +34,8 @@ pub(crate) struct Draft {
     pub(crate) key: InstanceKey,
     pub(crate) instance_pk: String,
     pub(crate) signal: Signal,
+    /// Its model is published.
+    pub(crate) produced: bool,
     /// Not for replicas: deletes what they have, or is nothing.
     pub(crate) filtered: bool,
     /// The state; of a delete nothing.
@@ -112,6 +114,10 @@ impl Change {
         let key = model.key();
         let instance_pk = key.canonical();
         let draft = draft(M::CQRS_ID, key, signal, M::TRACKED).and_then(|mut draft| {
+            draft.produced = M::PRODUCE;
+            if !M::PRODUCE {
+                return Ok(draft);
+            }
             draft.filtered = !model.should_sync();
             if signal == Signal::Delete || draft.filtered {
                 draft.custom = model
@@ -329,6 +335,7 @@ pub(crate) fn draft(
         instance_pk: key.canonical(),
         key,
         signal,
+        produced: true,
         filtered: false,
         data: None,
         custom: None,

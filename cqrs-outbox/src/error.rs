@@ -34,6 +34,32 @@ pub enum RecordError {
     #[error("the state to record could not be read")]
     Read(#[source] Box<dyn Error + Send + Sync>),
 
+    /// The rows of a [`bulk_create`](crate::bulk_create) or [`bulk_update`](crate::bulk_update)
+    /// were not written, as when one is there already.
+    #[error("the rows of table {table:?} could not be written")]
+    Table {
+        /// The table.
+        table: &'static str,
+        /// What the database said.
+        #[source]
+        source: StoreError,
+    },
+
+    /// A [`bulk_create`](crate::bulk_create) or [`bulk_update`](crate::bulk_update) wrote other rows
+    /// than those it was given.
+    #[error(
+        "{written} rows of table {table:?} were written instead of {given}: the others are not \
+         there, or a trigger keeps them out"
+    )]
+    Rows {
+        /// The table.
+        table: &'static str,
+        /// How many rows were given.
+        given: usize,
+        /// How many were written.
+        written: u64,
+    },
+
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),
@@ -44,8 +70,10 @@ impl RecordError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_transient(),
-            Self::Invalid { .. } | Self::NotInTransaction | Self::Read(_) => false,
+            Self::Store(error) | Self::Table { source: error, .. } => error.is_transient(),
+            Self::Invalid { .. } | Self::NotInTransaction | Self::Read(_) | Self::Rows { .. } => {
+                false
+            }
         }
     }
 
@@ -92,7 +120,7 @@ pub enum Problem {
     /// Something that does not serialise.
     #[error("its {field} cannot be written as JSON")]
     NotJson {
-        /// What: `data`, `previous`, `meta`, `correlation_id` or `custom`.
+        /// What: `data`, `previous`, `meta`, `correlation_id`, `custom` or `row`.
         field: &'static str,
         /// Why.
         #[source]
@@ -101,9 +129,41 @@ pub enum Problem {
     /// Data that serialises to something else than a JSON object.
     #[error("its {field} must be written as a JSON object, as structs and maps are")]
     NotAnObject {
-        /// What: `data` or `previous`.
+        /// What: `data`, `previous` or `row`.
         field: &'static str,
     },
+    /// A row that has no value for a column which others of the same call have, or which is of the
+    /// key.
+    #[error(
+        "its row has no value for column {column:?}: every row of a call needs the same columns"
+    )]
+    NoColumn {
+        /// The column.
+        column: String,
+    },
+    /// A row that has a value for a column which others of the same call have not.
+    #[error("its row has a column {column:?} more: every row of a call needs the same columns")]
+    OtherColumn {
+        /// The column.
+        column: String,
+    },
+    /// A value of a column of [`Table::BYTES`](crate::Table::BYTES) that is something else.
+    #[error("its value for column {column:?} is neither base64 text nor null: see `Table::BYTES`")]
+    NotBytes {
+        /// The column.
+        column: String,
+    },
+    /// An integer that `SQLite` would round.
+    #[error(
+        "its value for column {column:?} is beyond 64 bits, which SQLite rounds: make it a string"
+    )]
+    TooWide {
+        /// The column.
+        column: String,
+    },
+    /// An instance twice among the rows of one statement.
+    #[error("it is given twice, and a statement writes a row once")]
+    Twice,
     /// A member that the framework writes itself.
     #[error("its data has a member `{member}`, which is reserved")]
     Reserved {

@@ -37,8 +37,8 @@ use crate::{
 pub(crate) struct Folded {
     /// In the order of the changes.
     pub(crate) entries: Vec<Entry>,
-    /// For each change the index of its entry.
-    pub(crate) entry_of: Vec<usize>,
+    /// For each change the index of its entry; none for one whose model is not published.
+    pub(crate) entry_of: Vec<Option<usize>>,
     /// The changes themselves, by instance.
     pub(crate) groups: Vec<Group>,
     /// For each entry the index of its group.
@@ -65,6 +65,9 @@ pub(crate) fn fold(changes: Vec<Draft>, recorder: &Recorder) -> Result<Folded, R
     let mut places: HashMap<_, usize> = HashMap::with_capacity(count);
     let mut groups: Vec<Group> = Vec::with_capacity(count);
     for (index, change) in changes.into_iter().enumerate() {
+        if !change.produced {
+            continue;
+        }
         let name = (change.cqrs_id.clone(), change.instance_pk.clone());
         let place = *places.entry(name).or_insert(groups.len());
         if place == groups.len() {
@@ -83,12 +86,12 @@ pub(crate) fn fold(changes: Vec<Draft>, recorder: &Recorder) -> Result<Folded, R
     }
     // By the first change of each: they are all different.
     totals.sort_unstable_by_key(|(_, total)| total.members.first().copied());
-    let mut entry_of = vec![0; count];
+    let mut entry_of = vec![None; count];
     let mut entries = Vec::with_capacity(totals.len());
     let mut group_of = Vec::with_capacity(totals.len());
     for (group, total) in totals {
         for member in total.members {
-            entry_of[member] = entries.len();
+            entry_of[member] = Some(entries.len());
         }
         entries.push(total.entry);
         group_of.push(group);

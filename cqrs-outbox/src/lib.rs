@@ -1,6 +1,7 @@
 //! The master side: record changes inside your own transaction, and the store behind the relay.
 
 mod about;
+mod bulk;
 mod change;
 mod coalesce;
 mod entry;
@@ -16,12 +17,16 @@ mod recorder;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
+mod table;
 mod transaction;
 
 pub use about::About;
+pub use bulk::{bulk_create, bulk_update};
 pub use change::Change;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
-pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError};
+pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError, form};
+#[cfg(feature = "derive")]
+pub use cqrs_macros::Master;
 pub use error::{Problem, RecordError};
 pub use master::{Master, Tracked};
 pub use migrate::migrate;
@@ -33,4 +38,13 @@ pub use store::{
     OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef, Settled,
     Settlement,
 };
+pub use table::Table;
 pub use transaction::{BeginTransaction, OpenTransaction, begin};
+
+/// What the derive writes needs these; nobody else does.
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub mod __private {
+    pub use serde::{Serialize, Serializer, ser::SerializeStruct};
+    pub use serde_json::Value;
+}

@@ -42,6 +42,10 @@ pub trait Master {
     /// [`Change::previous`](crate::Change::previous).
     const TRACKED: Tracked = Tracked::None;
 
+    /// Whether changes are published at all. If not, [`record`](crate::record) writes nothing,
+    /// raises no revision, and answers [`Recorded::NotProduced`](crate::Recorded::NotProduced).
+    const PRODUCE: bool = true;
+
     /// How long an event is worth sending, if nothing else is said of it. `None`: for ever.
     const TTL: Option<Duration> = None;
 

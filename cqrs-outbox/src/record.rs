@@ -21,6 +21,9 @@ pub enum Recorded {
     /// Its model's filter keeps it from replicas, and they do not have the instance: nothing was
     /// written.
     Filtered,
+    /// Its model is not published ([`Master::PRODUCE`](crate::Master::PRODUCE)): nothing was
+    /// written.
+    NotProduced,
     /// It ends what began in this transaction: replicas never hear of it, and what was recorded of
     /// it is taken back.
     Undone,
@@ -32,7 +35,7 @@ impl Recorded {
     pub const fn revision(&self) -> Option<Revision> {
         match self {
             Self::Event { revision, .. } => Some(*revision),
-            Self::Filtered | Self::Undone => None,
+            Self::Filtered | Self::NotProduced | Self::Undone => None,
         }
     }
 
@@ -59,6 +62,11 @@ impl Recorded {
         let (cqrs_id, instance_pk) = (entry.cqrs_id.as_str(), &entry.instance_pk);
         tracing::debug!(cqrs_id, instance_pk, "filtered out");
         Self::Filtered
+    }
+
+    pub(crate) fn not_produced() -> Self {
+        skipped("not_produced");
+        Self::NotProduced
     }
 
     pub(crate) fn undone(draft: &Draft) -> Self {

@@ -241,6 +241,12 @@ impl Recorder {
     where
         T: OpenTransaction + ?Sized,
     {
+        let folded = self.fold(drafts)?;
+        self.write_folded(tx, &folded, coalesce).await
+    }
+
+    /// Makes events of changes, and checks all that can be checked before anything is written.
+    pub(crate) fn fold(&self, drafts: Vec<Draft>) -> Result<Folded, RecordError> {
         if let Some(ttl) = self.ttl {
             let invalid = |problem| match drafts.first() {
                 Some(draft) => draft.invalid(problem),
@@ -248,9 +254,21 @@ impl Recorder {
             };
             checked_ttl(ttl).map_err(invalid)?;
         }
-        let folded = fold(drafts, self)?;
+        fold(drafts, self)
+    }
+
+    /// Writes what [`Self::fold`] has made.
+    pub(crate) async fn write_folded<T>(
+        &self,
+        tx: &mut T,
+        folded: &Folded,
+        coalesce: bool,
+    ) -> Result<Vec<Recorded>, RecordError>
+    where
+        T: OpenTransaction + ?Sized,
+    {
         if folded.entries.is_empty() {
-            return Ok(Vec::new());
+            return Ok(answers(folded, &[], vec![None; folded.entry_of.len()]));
         }
         let answer = tx.write(&folded.entries, coalesce).await?;
         let mut recorded: Vec<Option<Recorded>> = vec![None; folded.entry_of.len()];
@@ -261,9 +279,9 @@ impl Recorder {
                 .filter(|(entry, _)| leads(entry))
                 .map(|(_, group)| *group)
                 .collect();
-            coalesce::again(tx, self, &folded, &groups, &mut recorded).await?;
+            coalesce::again(tx, self, folded, &groups, &mut recorded).await?;
         }
-        Ok(answers(&folded, &answer.written, recorded))
+        Ok(answers(folded, &answer.written, recorded))
     }
 }
 
@@ -275,6 +293,9 @@ fn answers(folded: &Folded, written: &[Written], known: Vec<Option<Recorded>>) -
         .into_iter()
         .zip(&folded.entry_of)
         .map(|(known, &at)| {
+            let Some(at) = at else {
+                return Recorded::not_produced();
+            };
             known.unwrap_or_else(|| {
                 *of_entry[at].get_or_insert_with(|| {
                     let entry = &folded.entries[at];

@@ -66,6 +66,7 @@ mod sealed {
     use super::{Future, StoreError};
     use crate::{
         RecordError,
+        bulk::RowSet,
         entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
     };
 
@@ -114,6 +115,18 @@ mod sealed {
             cqrs_id: &str,
             instance_pks: &[String],
         ) -> impl Future<Output = Result<(), RecordError>> + Send;
+
+        /// Inserts rows, in one statement: answers how many.
+        fn insert(
+            &mut self,
+            rows: &RowSet,
+        ) -> impl Future<Output = Result<u64, RecordError>> + Send;
+
+        /// Updates rows by their keys, in one statement: answers how many.
+        fn update(
+            &mut self,
+            rows: &RowSet,
+        ) -> impl Future<Output = Result<u64, RecordError>> + Send;
 
         /// What a failure of the caller's own statement in this transaction means.
         fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError;

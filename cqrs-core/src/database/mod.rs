@@ -5,6 +5,7 @@
 //! `begin()` was cancelled inside its transaction, and loses a permit when a silent peer never
 //! answers the ping on release.)
 
+mod identifier;
 mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -13,6 +14,7 @@ pub mod sqlite;
 
 use std::{future::Future, time::Duration};
 
+pub use identifier::{TableName, checked, quoted};
 pub use migrations::{Migration, MigrationSet};
 
 use crate::StoreError;

@@ -7,10 +7,11 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction, postgres::Pg
 
 use super::{
     rows::{get, slot_number},
-    sql,
+    sql, tables,
 };
 use crate::{
     RecordError,
+    bulk::RowSet,
     entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
     store::columns::Table,
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
@@ -154,6 +155,16 @@ impl Writer for PgConnection {
         ensure_all(unmade, instance_pks.len())
     }
 
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self)?;
+        tables::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self)?;
+        tables::update(self, rows).await
+    }
+
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
         match error.downcast::<sqlx::Error>() {
             Ok(error) => RecordError::Store(classify(*error)),
@@ -198,6 +209,14 @@ impl Writer for Transaction<'_, Postgres> {
 
     async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
         PgConnection::unmake(self, cqrs_id, instance_pks).await
+    }
+
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        PgConnection::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        PgConnection::update(self, rows).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {

@@ -10,6 +10,7 @@ mod session;
 mod settle;
 mod sql;
 mod store;
+mod tables;
 mod transaction;
 
 pub(crate) use migrations::{MIGRATIONS, migrate};

@@ -10,10 +10,11 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow}
 
 use super::{
     rows::{get, time, uuid, uuid_text},
-    sql,
+    sql, tables,
 };
 use crate::{
     RecordError,
+    bulk::RowSet,
     entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
     store::columns::Table,
     transaction::{OpenTransaction, Writer},
@@ -150,6 +151,16 @@ impl Writer for SqliteConnection {
         Ok(())
     }
 
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self).await?;
+        tables::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        ensure_transaction(self).await?;
+        tables::update(self, rows).await
+    }
+
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
         match error.downcast::<sqlx::Error>() {
             Ok(error) => RecordError::Store(classify(*error)),
@@ -194,6 +205,14 @@ impl Writer for Transaction<'_, Sqlite> {
 
     async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
         SqliteConnection::unmake(self, cqrs_id, instance_pks).await
+    }
+
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::insert(self, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::update(self, rows).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {

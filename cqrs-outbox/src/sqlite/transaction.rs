@@ -11,6 +11,7 @@ use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use super::record::{Raised, write};
 use crate::{
     RecordError,
+    bulk::RowSet,
     entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
@@ -107,6 +108,14 @@ impl Writer for RecordingTransaction<'_> {
 
     async fn unmake(&mut self, cqrs_id: &str, instance_pks: &[String]) -> Result<(), RecordError> {
         SqliteConnection::unmake(&mut self.inner, cqrs_id, instance_pks).await
+    }
+
+    async fn insert(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::insert(&mut self.inner, rows).await
+    }
+
+    async fn update(&mut self, rows: &RowSet) -> Result<u64, RecordError> {
+        SqliteConnection::update(&mut self.inner, rows).await
     }
 
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {

@@ -119,8 +119,13 @@ impl<B: Backend> Session<B> {
                     Reason::TooLong => "is too short for",
                     _ => "does not take",
                 };
+                let remedy = if column.holds_bytes() {
+                    ": bytes come as base64 text"
+                } else {
+                    ""
+                };
                 let error = format!(
-                    "column {:?} of type {} {verb} this {}",
+                    "column {:?} of type {} {verb} this {}{remedy}",
                     column.name,
                     column.type_name,
                     kind(value.get())

@@ -6,7 +6,7 @@ use cqrs_core::StoreError;
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{error::run, references, sql, tables};
+use super::{error::run, references, sql, tables, values::given};
 use crate::{
     TableModel,
     apply::Failed,
@@ -59,9 +59,12 @@ pub(super) async fn takes(
     column: usize,
     value: &RawValue,
 ) -> Result<bool, StoreError> {
+    let Ok(value) = given(&plan.columns[column], value.get()) else {
+        return Ok(false);
+    };
     let name = &plan.columns[column].name;
     let sql: Arc<str> = tables::probe(plan, column).into();
-    let json = format!("[{{{}:{}}}]", tables::json_name(name), value.get());
+    let json = format!("[{{{}:{}}}]", tables::json_name(name), value);
     // In a transaction of its own, so that an error leaves nothing behind.
     let mut transaction = run(limit, connection.begin()).await?;
     // Not kept: the server refuses a prepared query whose column has another type by now.

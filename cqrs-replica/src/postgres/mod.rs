@@ -11,6 +11,7 @@ mod savepoint;
 mod sql;
 mod tables;
 mod timeout;
+mod values;
 mod work;
 
 use std::sync::Arc;

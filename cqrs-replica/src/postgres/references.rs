@@ -10,11 +10,12 @@ use super::{
     error::{run, try_run},
     sql,
     tables::json_name,
+    values::given,
 };
 use crate::{
     apply::Failed,
     letter::Violated,
-    table::{Reference, TablePlan, checked, quoted},
+    table::{Column, Reference, TablePlan, checked, quoted},
 };
 
 /// The foreign keys of a table, by its name as SQL.
@@ -46,18 +47,22 @@ pub(super) async fn orphans(
     reference: &Reference,
     rows: &[Vec<Cow<'_, RawValue>>],
 ) -> Result<Option<Vec<usize>>, StoreError> {
-    let names: Vec<String> = reference
+    let columns: Vec<&Column> = reference
         .columns
         .iter()
-        .map(|name| json_name(name))
+        .filter_map(|name| plan.columns.iter().find(|column| column.name == *name))
         .collect();
     let texts: Vec<String> = rows
         .iter()
         .map(|values| {
-            let members: Vec<String> = names
+            let members: Vec<String> = columns
                 .iter()
                 .zip(values)
-                .map(|(name, value)| format!("{name}:{value}"))
+                .map(|(column, value)| {
+                    let json = value.get();
+                    let given = given(column, json).unwrap_or(Cow::Borrowed(json));
+                    format!("{}:{given}", json_name(&column.name))
+                })
                 .collect();
             format!("{{{}}}", members.join(","))
         })

@@ -4,9 +4,10 @@ use std::{fmt::Write as _, future::Future, pin::Pin, time::Duration};
 
 use sqlx::PgConnection;
 
-use super::{PostgresReplica, error::try_run, timeout};
+use super::{PostgresReplica, error::try_run, timeout, values::given};
 use crate::{
     apply::Failed,
+    letter::{Fault, Reason},
     step::WriteTable,
     table::{Row, TablePlan, TableWrites, checked, key_parts, quoted},
 };
@@ -49,20 +50,18 @@ pub(super) async fn write(
 ) -> Result<(), Failed> {
     if !writes.deletes.is_empty() {
         let sql = plan.statement(&[], |plan, _| delete(plan));
-        let names = names(plan, &plan.key);
         let rows = writes.deletes.iter().map(|&key| Row {
             key,
             values: Vec::new(),
         });
-        for json in texts(&names, rows) {
+        for json in texts(plan, &plan.key, rows)? {
             let delete = sqlx::query(checked(&sql)).bind(json);
             try_run(limit, delete.execute(&mut *connection)).await?;
         }
     }
     for (columns, rows) in plan.by_columns(&writes.rows) {
         let sql = plan.statement(&columns, upsert);
-        let names = names(plan, &columns);
-        for json in texts(&names, rows.into_iter().cloned()) {
+        for json in texts(plan, &columns, rows.into_iter().cloned())? {
             let upsert = sqlx::query(checked(&sql)).bind(json);
             try_run(limit, upsert.execute(&mut *connection)).await?;
         }
@@ -121,7 +120,12 @@ fn names(plan: &TablePlan, columns: &[usize]) -> Vec<String> {
 }
 
 /// Rows of the same columns as JSON arrays of a reasonable length.
-fn texts<'e>(names: &[String], rows: impl Iterator<Item = Row<'e>>) -> Vec<String> {
+fn texts<'e>(
+    plan: &TablePlan,
+    columns: &[usize],
+    rows: impl Iterator<Item = Row<'e>>,
+) -> Result<Vec<String>, Failed> {
+    let names = names(plan, columns);
     let mut texts = Vec::new();
     let mut text = String::new();
     for row in rows {
@@ -136,6 +140,7 @@ fn texts<'e>(names: &[String], rows: impl Iterator<Item = Row<'e>>) -> Vec<Strin
             .map(String::as_str)
             .chain(row.values.iter().map(|(_, value)| value.get()));
         for (place, (name, value)) in names.iter().zip(values).enumerate() {
+            let value = given(&plan.columns[columns[place]], value).map_err(misfit)?;
             let before = if place == 0 { '{' } else { ',' };
             // Writing to a string cannot fail.
             let _ = write!(text, "{before}{name}:{value}");
@@ -146,5 +151,12 @@ fn texts<'e>(names: &[String], rows: impl Iterator<Item = Row<'e>>) -> Vec<Strin
         text.push(']');
         texts.push(text);
     }
-    texts
+    Ok(texts)
+}
+
+fn misfit(error: String) -> Failed {
+    Failed::Fault {
+        fault: Fault::new(Reason::Type, error),
+        lost: false,
+    }
 }

@@ -77,8 +77,8 @@ pub(super) fn takes(plan: &TablePlan, column: usize, value: &RawValue) -> bool {
     let declared = &plan.columns[column];
     let is_row_number = plan.key == [column] && declared.type_name.eq_ignore_ascii_case("integer");
     match values::bindable(declared, value.get()) {
-        None => false,
-        Some(values::Value::Text(text)) if is_row_number => text.parse::<i64>().is_ok(),
-        Some(_) => true,
+        Err(_) => false,
+        Ok(values::Value::Text(text)) if is_row_number => text.parse::<i64>().is_ok(),
+        Ok(_) => true,
     }
 }

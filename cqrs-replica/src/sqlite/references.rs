@@ -94,7 +94,7 @@ pub(super) async fn orphans(
     'rows: for (place, values) in rows.iter().enumerate() {
         let mut query = sqlx::query(checked(&sql));
         for (column, value) in columns.iter().zip(values) {
-            let Some(value) = bindable(column, value.get()) else {
+            let Ok(value) = bindable(column, value.get()) else {
                 continue 'rows;
             };
             query = value.bind(query);

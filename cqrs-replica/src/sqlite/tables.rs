@@ -10,7 +10,7 @@ use crate::{
     apply::Failed,
     letter::{Fault, Reason},
     step::WriteTable,
-    table::{TablePlan, TableWrites, checked, key_parts, kind, quoted},
+    table::{TablePlan, TableWrites, checked, key_parts, quoted},
 };
 
 /// Writes to a table for a hook.
@@ -68,18 +68,9 @@ fn value<'j>(
     column: usize,
     json: &'j str,
 ) -> Result<super::values::Value<'j>, Failed> {
-    let column = &plan.columns[column];
-    bindable(column, json).ok_or_else(|| {
-        let error = format!(
-            "column {:?} of type {} would round this {}: declare it as text",
-            column.name,
-            column.type_name,
-            kind(json)
-        );
-        Failed::Fault {
-            fault: Fault::new(Reason::Type, error),
-            lost: false,
-        }
+    bindable(&plan.columns[column], json).map_err(|error| Failed::Fault {
+        fault: Fault::new(Reason::Type, error),
+        lost: false,
     })
 }
 

@@ -6,6 +6,7 @@
 //! | any other number | its digits as text, which a column for reals converts |
 //! | `true`, `false` | 1, 0 |
 //! | string | text; `NaN` is null in a column for numbers, which knows none |
+//! | string for a column whose type says `BLOB`, `BINARY` or `BYTEA` | the bytes of its base64 |
 //! | object, array | its text |
 //!
 //! A column of numeric type (`NUMERIC`, `DECIMAL`, `INTEGER`) would round a number of more digits
@@ -15,7 +16,8 @@ use std::borrow::Cow;
 
 use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 
-use crate::table::Column;
+use crate::table::{Column, kind};
+use cqrs_core::form;
 
 /// A value to bind.
 #[derive(Debug, PartialEq)]
@@ -24,6 +26,7 @@ pub(super) enum Value<'j> {
     Integer(i64),
     Real(f64),
     Text(Cow<'j, str>),
+    Bytes(Vec<u8>),
 }
 
 impl Value<'_> {
@@ -36,6 +39,7 @@ impl Value<'_> {
             Value::Integer(number) => query.bind(number),
             Value::Real(number) => query.bind(number),
             Value::Text(text) => query.bind(text.into_owned()),
+            Value::Bytes(bytes) => query.bind(bytes),
         }
     }
 }
@@ -47,18 +51,22 @@ enum Affinity {
     Text,
     /// Stores what it is given.
     None,
+    /// The same, and is meant for bytes.
+    Bytes,
     Real,
     Numeric,
 }
 
-fn affinity(declared: &str) -> Affinity {
-    let declared = declared.to_ascii_uppercase();
+fn affinity(column: &Column) -> Affinity {
+    let declared = column.type_name.to_ascii_uppercase();
     let has = |word: &str| declared.contains(word);
     if has("INT") {
         Affinity::Integer
     } else if has("CHAR") || has("CLOB") || has("TEXT") {
         Affinity::Text
-    } else if has("BLOB") || declared.is_empty() {
+    } else if column.holds_bytes() {
+        Affinity::Bytes
+    } else if declared.is_empty() {
         Affinity::None
     } else if has("REAL") || has("FLOA") || has("DOUB") {
         Affinity::Real
@@ -67,17 +75,34 @@ fn affinity(declared: &str) -> Affinity {
     }
 }
 
-/// The value of JSON text for a column; `None` if the column would not keep it exactly.
-pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Option<Value<'j>> {
-    let affinity = affinity(&column.type_name);
-    Some(match json.as_bytes().first() {
+/// The value of JSON text for a column; if the column would not keep it exactly, what is wrong.
+pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Result<Value<'j>, String> {
+    let problem = |problem: &str| {
+        let Column {
+            name, type_name, ..
+        } = column;
+        format!("column {name:?} of type {type_name} {problem}")
+    };
+    let rounded = || {
+        problem(&format!(
+            "would round this {}: declare it as text",
+            kind(json)
+        ))
+    };
+    let affinity = affinity(column);
+    Ok(match json.as_bytes().first() {
         Some(b'n') => Value::Null,
         Some(b't') => Value::Integer(1),
         Some(b'f') => Value::Integer(0),
         Some(b'{' | b'[') => Value::Text(json.into()),
         Some(b'"') => {
-            let text: Cow<'j, str> = serde_json::from_str::<String>(json).ok()?.into();
+            let text: Cow<'j, str> = serde_json::from_str::<String>(json)
+                .map_err(|_| problem("takes no text with half a character"))?
+                .into();
             match (&*text, affinity) {
+                (text, Affinity::Bytes) => form::bytes::decode(text)
+                    .map(Value::Bytes)
+                    .map_err(|_| problem("takes bytes as base64 text, which this string is not"))?,
                 (_, Affinity::Text | Affinity::None) => Value::Text(text),
                 // What Python writes of floats, made strings by the wire codec.
                 ("NaN", _) => Value::Null,
@@ -86,17 +111,17 @@ pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Option<Value<'j>> 
                 (number, Affinity::Numeric | Affinity::Integer)
                     if is_number(number) && !is_kept(number) =>
                 {
-                    return None;
+                    return Err(rounded());
                 }
                 _ => Value::Text(text),
             }
         }
         _ => {
             if let Ok(integer) = json.parse() {
-                return Some(Value::Integer(integer));
+                return Ok(Value::Integer(integer));
             }
             if matches!(affinity, Affinity::Numeric | Affinity::Integer) && !is_kept(json) {
-                return None;
+                return Err(rounded());
             }
             Value::Text(json.into())
         }
@@ -136,7 +161,7 @@ mod tests {
     }
 
     fn stored(declared: &str, json: &'static str) -> Option<Value<'static>> {
-        bindable(&column(declared), json)
+        bindable(&column(declared), json).ok()
     }
 
     fn text(text: &str) -> Value<'_> {
@@ -186,5 +211,17 @@ mod tests {
         );
         assert_eq!(stored("text", r#"{"a":1.10}"#), Some(text(r#"{"a":1.10}"#)));
         assert_eq!(stored("integer", "\"12\""), Some(text("12")));
+        assert_eq!(
+            stored("varbinary(9)", "\"aGk=\""),
+            Some(Value::Bytes(b"hi".to_vec()))
+        );
+        assert_eq!(stored("", "\"aGk=\""), Some(text("aGk=")));
+        assert_eq!(
+            bindable(&column("blob"), "\"hi\""),
+            Err(
+                "column \"c\" of type blob takes bytes as base64 text, which this string is not"
+                    .to_owned()
+            )
+        );
     }
 }

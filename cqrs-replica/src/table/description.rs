@@ -34,6 +34,16 @@ pub(crate) struct Column {
     pub(crate) writable: bool,
 }
 
+impl Column {
+    /// Whether its type is one for bytes, which come as base64 text.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        let declared = self.type_name.to_ascii_uppercase();
+        ["BYTEA", "BLOB", "BINARY"]
+            .iter()
+            .any(|word| declared.contains(word))
+    }
+}
+
 impl Description {
     /// Where a column is.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {

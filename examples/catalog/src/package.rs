@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use cqrs_outbox::{InstanceKey, Master, Tracked};
+use cqrs_outbox::Master;
 use serde::{Deserialize, Serialize};
 
 /// A row of the table `packages`; its columns have the fields' names.
@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
     clippy::struct_field_names,
     reason = "the index calls the name of a package so"
 )]
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Master)]
+#[master(cqrs_id = "package", table = "packages", tracked(section, priority))]
 pub(crate) struct Package {
+    #[master(key)]
     pub(crate) package: String,
+    #[master(key)]
     pub(crate) version: String,
     pub(crate) architecture: String,
     pub(crate) section: Option<String>,
@@ -23,19 +26,6 @@ pub(crate) struct Package {
     pub(crate) homepage: Option<String>,
     pub(crate) depends: Option<String>,
     pub(crate) description: Option<String>,
-}
-
-impl Master for Package {
-    const CQRS_ID: &'static str = "package";
-    const TRACKED: Tracked = Tracked::Fields(&["section", "priority"]);
-
-    fn key(&self) -> InstanceKey {
-        (&*self.package, &*self.version).into()
-    }
-
-    fn data(&self) -> impl Serialize {
-        self
-    }
 }
 
 impl Package {

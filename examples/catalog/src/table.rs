@@ -52,15 +52,7 @@ pub(crate) async fn update(
     for before in before.chunks(batch) {
         let after: Vec<_> = before.iter().cloned().map(changed).collect();
         let mut tx = connection.begin().await?;
-        sqlx::query(UPSERT)
-            .bind(Json(&after))
-            .execute(&mut *tx)
-            .await?;
-        let changes = before
-            .iter()
-            .zip(&after)
-            .map(|(before, after)| Change::saved(after).previous(before));
-        outbox::record_all(&mut tx, changes).await?;
+        outbox::bulk_update(&mut tx, before.iter().zip(&after)).await?;
         tx.commit().await?;
     }
     Ok(before.len())

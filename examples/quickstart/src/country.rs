@@ -1,30 +1,20 @@
 //! The model.
 
 use anyhow::Result;
-use cqrs_outbox::{InstanceKey, Master};
-use serde::{Deserialize, Serialize};
+use cqrs_outbox::Master;
+use serde::Deserialize;
 
 /// A row of the master's table `country`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Master)]
+#[master(cqrs_id = "country", table = "country")]
 pub(crate) struct Country {
+    #[master(key)]
     pub(crate) alpha2: String,
     pub(crate) alpha3: String,
     pub(crate) numeric: i64,
     pub(crate) name: String,
     pub(crate) official_name: Option<String>,
     pub(crate) flag: String,
-}
-
-impl Master for Country {
-    const CQRS_ID: &'static str = "country";
-
-    fn key(&self) -> InstanceKey {
-        (&*self.alpha2).into()
-    }
-
-    fn data(&self) -> impl Serialize {
-        self
-    }
 }
 
 /// The countries of ISO 3166-1.

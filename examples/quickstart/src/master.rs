@@ -39,10 +39,7 @@ impl Master {
     pub(crate) async fn insert(&self, countries: &[Country]) -> Result<usize> {
         for batch in countries.chunks(BATCH) {
             let mut tx = outbox::begin(&self.pool).await?;
-            for country in batch {
-                insert(&mut tx, country).await?;
-            }
-            outbox::record_all(&mut tx, batch.iter().map(Change::saved)).await?;
+            outbox::bulk_create(&mut tx, batch).await?;
             tx.commit().await?;
         }
         Ok(countries.len())
@@ -109,19 +106,6 @@ impl Master {
         let sum = "select coalesce(sum(revision + 1), 0) from cqrs_revision";
         Ok(sqlx::query_scalar(sum).fetch_one(&self.pool).await?)
     }
-}
-
-async fn insert(tx: &mut SqliteConnection, country: &Country) -> Result<()> {
-    sqlx::query("insert into country values ($1, $2, $3, $4, $5, $6)")
-        .bind(&country.alpha2)
-        .bind(&country.alpha3)
-        .bind(country.numeric)
-        .bind(&country.name)
-        .bind(&country.official_name)
-        .bind(&country.flag)
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 async fn delete(tx: &mut SqliteConnection, country: &Country) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Recording: revisions, bodies, calls, and the schema behind them.
 
 mod body;
+mod bulk;
 mod calls;
 mod concurrency;
 mod current;
@@ -51,6 +52,16 @@ macro_rules! suite {
                 a_thousand_in_one_call,
                 syncs_and_saves_in_one_call_keep_to_themselves,
                 nothing_at_all_is_fine,
+                what_is_not_produced_is_not_written,
+            },
+            bulk::{
+                rows_are_created_with_their_events,
+                rows_are_updated_with_their_old_values,
+                rows_that_are_not_there_are_counted,
+                rows_the_database_refuses_name_their_table,
+                what_makes_no_rows_is_found_before_any_is_written,
+                updates_in_opposite_orders_do_not_deadlock,
+                rows_may_be_silent_many_none_or_nothing_but_a_key,
             },
             concurrency::{
                 two_writers_of_one_row_get_consecutive_revisions,

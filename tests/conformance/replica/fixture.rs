@@ -17,6 +17,17 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     const TRUE: &'static str;
     /// What a column for floats makes of `NaN`.
     const NAN: &'static str;
+    /// What 2026-01-02T03:04:05.678901Z looks like as [`Self::MOMENT`], with a `T` and a `Z` on the
+    /// wire and without.
+    const MOMENTS: [&'static str; 2];
+    /// Reads `val.v` in UTC.
+    const MOMENT: &'static str;
+    /// What the bytes of `hi` look like as text.
+    const HI: &'static str;
+    /// What `P1DT02H03M04.5S` looks like as text.
+    const LENGTH: &'static str;
+    /// What `-P1DT02H` looks like as text.
+    const NEGATIVE_LENGTH: &'static str;
 
     fn new() -> impl Future<Output = Self>;
 
@@ -28,7 +39,8 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     fn migrate(&self) -> impl Future<Output = Result<(), StoreError>>;
 
     /// Runs a statement, in which `{decimal}`, `{wide}`, `{bigint}`, `{float}`, `{boolean}`,
-    /// `{json_text}`, `{uuid}` and `{strict}` stand for what the database calls them.
+    /// `{json_text}`, `{bytes}`, `{date}`, `{time}`, `{moment}`,
+    /// `{interval}`, `{uuid}` and `{strict}` stand for what the database calls them.
     fn try_execute(&self, sql: &str) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// What a query answers, whose columns are all text; null is `-`.
@@ -232,6 +244,11 @@ macro_rules! suite {
             tables::a_delete_takes_rows_from_before_the_bookkeeping,
             tables::a_column_added_later_is_filled_by_new_sessions,
             values::decimals_keep_every_digit,
+            values::decimals_may_be_strings,
+            values::dates_times_and_uuids_arrive,
+            values::base64_becomes_bytes,
+            values::what_is_not_base64_is_refused,
+            values::lengths_of_time_arrive,
             values::integers_beyond_64_bits_keep_every_digit,
             values::text_is_any_unicode,
             values::booleans_arrive,

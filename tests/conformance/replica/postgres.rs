@@ -35,6 +35,11 @@ fn dialect(sql: &str) -> String {
         .replace("{float}", "double precision")
         .replace("{boolean}", "boolean")
         .replace("{json_text}", "json")
+        .replace("{date}", "date")
+        .replace("{time}", "time")
+        .replace("{moment}", "timestamptz")
+        .replace("{bytes}", "bytea")
+        .replace("{interval}", "interval")
         .replace("{uuid}", "uuid")
         .replace(
             "{serial}",
@@ -47,6 +52,11 @@ impl Fixture for Database {
     type Store = PostgresReplica;
     const TRUE: &'static str = "true";
     const NAN: &'static str = "NaN";
+    const MOMENTS: [&'static str; 2] = ["2026-01-02 03:04:05.678901"; 2];
+    const MOMENT: &'static str = "select (v at time zone 'UTC')::text from val";
+    const HI: &'static str = "\\x6869";
+    const LENGTH: &'static str = "1 day 02:03:04.5";
+    const NEGATIVE_LENGTH: &'static str = "-1 days -02:00:00";
 
     async fn new() -> Self {
         let database = Self::empty().await;

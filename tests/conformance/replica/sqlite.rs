@@ -36,6 +36,11 @@ fn dialect(sql: &str) -> String {
         .replace("{float}", "real")
         .replace("{boolean}", "integer")
         .replace("{json_text}", "text")
+        .replace("{date}", "text")
+        .replace("{time}", "text")
+        .replace("{moment}", "text")
+        .replace("{bytes}", "blob")
+        .replace("{interval}", "text")
         .replace("{uuid}", "text")
         .replace("{serial}", "integer primary key")
         .replace("{strict}", "strict")
@@ -45,6 +50,14 @@ impl Fixture for Database {
     type Store = SqliteReplica;
     const TRUE: &'static str = "1";
     const NAN: &'static str = "-";
+    const MOMENTS: [&'static str; 2] = [
+        "2026-01-02T03:04:05.678901Z",
+        "2026-01-02 03:04:05.678901+00:00",
+    ];
+    const MOMENT: &'static str = "select v from val";
+    const HI: &'static str = "hi";
+    const LENGTH: &'static str = "P1DT02H03M04.5S";
+    const NEGATIVE_LENGTH: &'static str = "-P1DT02H";
 
     async fn new() -> Self {
         let database = Self::empty().await;

@@ -1,4 +1,4 @@
-use cqrs_outbox::{Change, Recorded, record_all};
+use cqrs_outbox::{Change, InstanceKey, Master, Recorded, record, record_all, record_current};
 
 use super::fixture::{Account, Fixture, revision};
 
@@ -126,4 +126,53 @@ pub(crate) async fn nothing_at_all_is_fine<F: Fixture>(db: F) {
     let mut tx = db.begin().await;
     assert!(record_all(&mut tx, []).await.unwrap().is_empty());
     F::commit(tx).await;
+}
+
+/// A model that is not published.
+struct Draft {
+    id: i64,
+}
+
+impl Master for Draft {
+    const CQRS_ID: &'static str = "draft";
+    const PRODUCE: bool = false;
+
+    fn key(&self) -> InstanceKey {
+        self.id.into()
+    }
+
+    fn data(&self) -> impl serde::Serialize {
+        serde_json::json!({"id": self.id})
+    }
+}
+
+pub(crate) async fn what_is_not_produced_is_not_written<F: Fixture>(db: F) {
+    let mut tx = db.begin().await;
+    let recorded = record(&mut tx, Change::saved(&Draft { id: 1 })).await;
+    assert_eq!(recorded.unwrap(), Recorded::NotProduced);
+    let recorded = record_all(
+        &mut tx,
+        [
+            Change::deleted(&Draft { id: 1 }),
+            Change::saved(&Account::new(1)),
+            Change::saved(&Draft { id: 2 }).previous(&Draft { id: 2 }),
+            Change::synced(&Draft { id: 2 }).to_queue("a"),
+        ],
+    )
+    .await
+    .unwrap();
+    assert_eq!(revision(recorded[1]), 0);
+    for other in [0, 2, 3] {
+        assert_eq!(recorded[other], Recorded::NotProduced);
+    }
+    let read = async |_: &mut F::Tx| Ok::<_, std::io::Error>(Change::saved(&Draft { id: 3 }));
+    let recorded = record_current(&mut tx, "draft", 3, read).await;
+    assert_eq!(recorded.unwrap(), Recorded::NotProduced);
+    let known = F::text(
+        &mut tx,
+        "select cqrs_id from cqrs_revision where cqrs_id = 'draft'",
+    );
+    assert_eq!(known.await, None);
+    F::commit(tx).await;
+    assert_eq!(db.outbox().await.len(), 1);
 }

@@ -19,6 +19,24 @@ pub(crate) trait Fixture: Sized + Send + Sync + 'static {
     /// The directory of its statements in `cqrs-outbox/src`.
     const STATEMENTS: &'static str;
 
+    /// The type of a column for exact decimals.
+    const DECIMAL: &'static str;
+
+    /// The type of a column for bytes.
+    const BYTES: &'static str;
+
+    /// The type of a column for lengths of time.
+    const INTERVAL: &'static str;
+
+    /// The digits of a column `photo` of bytes.
+    const HEX: &'static str;
+
+    /// The seconds of a column `open` for a length of time.
+    const SECONDS: &'static str;
+
+    /// The aggregate that joins texts.
+    const JOIN: &'static str;
+
     /// Fresh, migrated.
     async fn new() -> Self;
 

@@ -20,6 +20,12 @@ impl Fixture for PostgresFixture {
     type Connection = PgConnection;
 
     const STATEMENTS: &'static str = "postgres/sql";
+    const DECIMAL: &'static str = "numeric";
+    const BYTES: &'static str = "bytea";
+    const INTERVAL: &'static str = "interval";
+    const HEX: &'static str = "encode(photo, 'hex')";
+    const SECONDS: &'static str = "cast(extract(epoch from open) as integer)";
+    const JOIN: &'static str = "string_agg";
 
     async fn new() -> Self {
         let database = TestDatabase::create().await.unwrap();

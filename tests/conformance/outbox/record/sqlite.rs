@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use cqrs_core::SecretUrl;
 use cqrs_outbox::{
-    Change, Master, RecordError, begin, migrate, record, sqlite::RecordingTransaction,
+    Change, Master, Problem, RecordError, begin, bulk_create, migrate, record,
+    sqlite::RecordingTransaction,
 };
 use serde_json::value::RawValue;
 use sqlx::{
@@ -39,6 +40,13 @@ impl Fixture for SqliteFixture {
     type Connection = SqliteConnection;
 
     const STATEMENTS: &'static str = "sqlite/sql";
+    const DECIMAL: &'static str = "text";
+    const BYTES: &'static str = "blob";
+    const INTERVAL: &'static str = "text";
+    const HEX: &'static str = "lower(hex(photo))";
+    // It keeps the text.
+    const SECONDS: &'static str = "case open when 'P1DT01H01M01S' then 90061 end";
+    const JOIN: &'static str = "group_concat";
 
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
@@ -271,4 +279,32 @@ async fn a_helper_that_takes_the_connection_can_record() {
         .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(db.outbox().await.len(), 2);
+}
+
+/// In JSON it would become a float.
+#[tokio::test]
+async fn an_integer_that_would_be_rounded_is_refused() {
+    #[derive(Master)]
+    #[master(cqrs_id = "wide", table = "main.account")]
+    struct Wide {
+        #[master(key)]
+        id: i64,
+        name: u64,
+    }
+    let db = SqliteFixture::new().await;
+    let mut tx = db.begin().await;
+    let fits = Wide {
+        id: -1,
+        name: u64::from(u32::MAX),
+    };
+    bulk_create(&mut tx, &[fits]).await.unwrap();
+    let wide = Wide {
+        id: 2,
+        name: u64::MAX,
+    };
+    let error = bulk_create(&mut tx, &[wide]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        RecordError::Invalid { problem: Problem::TooWide { column }, .. } if column == "name"
+    ));
 }

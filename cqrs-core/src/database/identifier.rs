@@ -6,13 +6,17 @@ use sqlx::AssertSqlSafe;
 
 /// A table's name as configured: its schema before the first dot, if it has one.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TableName<'n> {
-    pub(crate) schema: Option<&'n str>,
-    pub(crate) table: &'n str,
+pub struct TableName<'n> {
+    /// The schema, if it has one.
+    pub schema: Option<&'n str>,
+    /// The table's own name.
+    pub table: &'n str,
 }
 
 impl<'n> TableName<'n> {
-    pub(crate) fn new(name: &'n str) -> Self {
+    /// Takes a name apart.
+    #[must_use]
+    pub fn new(name: &'n str) -> Self {
         match name.split_once('.') {
             Some((schema, table)) => Self {
                 schema: Some(schema),
@@ -26,7 +30,8 @@ impl<'n> TableName<'n> {
     }
 
     /// The name as SQL.
-    pub(crate) fn quoted(self) -> String {
+    #[must_use]
+    pub fn quoted(self) -> String {
         match self.schema {
             Some(schema) => format!("{}.{}", quoted(schema), quoted(self.table)),
             None => quoted(self.table),
@@ -35,13 +40,14 @@ impl<'n> TableName<'n> {
 }
 
 /// A name as SQL, whatever characters it has.
-pub(crate) fn quoted(name: &str) -> String {
+#[must_use]
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Statements on the user's tables are put together from quoted names that the catalog knows, and
-/// from nothing else: values are always bound.
-pub(crate) fn checked(sql: &Arc<str>) -> AssertSqlSafe<Arc<str>> {
+/// Statements on the user's tables are put together from quoted names and from nothing else: values are always bound.
+#[must_use]
+pub fn checked(sql: &Arc<str>) -> AssertSqlSafe<Arc<str>> {
     AssertSqlSafe(Arc::clone(sql))
 }
 
