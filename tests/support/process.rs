@@ -31,18 +31,28 @@ impl Process {
         arguments: &[&str],
         environment: &[(String, String)],
     ) -> Result<Self> {
-        let log = directory.join(format!("{label}.log"));
-        let file = File::options().create(true).append(true).open(&log)?;
-        let child = Command::new(binary(program)?)
+        let mut command = Command::new(binary(program)?);
+        command
             .args(arguments)
             .envs(environment.iter().cloned())
-            .current_dir(directory)
+            .current_dir(directory);
+        Self::spawn(command, label, directory)
+    }
+
+    /// Starts a program of somebody else. What it writes goes to `<directory>/<label>.log`.
+    ///
+    /// # Errors
+    /// There is no such program.
+    pub fn spawn(mut command: Command, label: &str, directory: &Path) -> Result<Self> {
+        let log = directory.join(format!("{label}.log"));
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("starting {program}"))?;
+            .with_context(|| format!("starting {label}"))?;
         Ok(Self {
             name: label.to_owned(),
             child,
@@ -83,14 +93,21 @@ impl Process {
         Ok(())
     }
 
+    /// Its id, while it runs.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn id(&self) -> Result<Pid> {
+        let id = self.child.id().context("the process has ended")?;
+        Pid::from_raw(i32::try_from(id)?).context("a process id is not 0")
+    }
+
     /// Sends any signal.
     ///
     /// # Errors
     /// It has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.id().context("the process has ended")?;
-        let pid = Pid::from_raw(i32::try_from(id)?).context("a process id is not 0")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.id()?, signal)?)
     }
 
     /// Fails if it does not run any more.
