@@ -12,8 +12,9 @@ use crate::ApplyPolicy;
 pub struct WorkerConfig {
     /// The queue, and what the apply rules need to know.
     pub apply: ApplyPolicy,
-    /// The queue of dead letters that is declared beside it, as django-cqrs does. Nothing is sent
-    /// there: our dead letters stand in a table. Default: `dead_letter_<queue>`, if that is a name.
+    /// The queue of dead letters that is declared beside it, as django-cqrs does. Our dead letters
+    /// stand in a table; a model may have its own published there as well
+    /// ([`Model::with_published_dead_letters`](crate::Model::with_published_dead_letters)). Default: `dead_letter_<queue>`, if that is a name.
     pub dead_letter_queue: Option<QueueName>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
@@ -29,8 +30,8 @@ pub struct WorkerConfig {
     /// How long it is remembered that an instance was deleted. Must be longer than any message can
     /// be late; at least 1 s. Default: 90 days.
     pub tombstone_ttl: Duration,
-    /// How long dead letters are kept, and others that nothing is to be done about any more; at least
-    /// 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.
+    /// How long dead letters are kept, here and by a broker that they are published to, and others
+    /// that nothing is to be done about any more; at least 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.
     pub dead_letter_ttl: Option<Duration>,
     /// How often the worker shows that it is alive; 100 ms to 1 minute. Default: 1 s.
     pub heartbeat: Duration,
@@ -124,6 +125,12 @@ pub struct InvalidConfig {
 }
 
 impl InvalidConfig {
+    pub(crate) fn one(problem: String) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+
     /// Each problem with its remedy.
     #[must_use]
     pub fn problems(&self) -> &[String] {

@@ -12,8 +12,10 @@
 //! # }
 //! ```
 
+mod broker;
 mod shown;
 
+pub use broker::{BrokerLetter, BrokerListing, ImportError, broker_import, broker_list};
 pub use shown::{Body, Listing, Shown, ShownWithBody};
 
 use cqrs_core::{QueueName, StoreError};

@@ -19,6 +19,50 @@ use crate::{Failure, ReplicaStore};
 /// An error that only says that a concurrent transaction won (a deadlock, a serialization failure, a
 /// lock timeout), or a database that went away, is not counted against the event.
 ///
+/// A handler may also keep what is no database: a cache, a search index, another service. Nothing
+/// written there is rolled back, so an event may come to it more than once (when the batch that it
+/// came in fails later on), and it must end up the same; the revision is there to compare.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")] {
+/// use std::{collections::HashMap, sync::{Arc, Mutex}};
+///
+/// use cqrs_core::{Event, Signal};
+/// use cqrs_replica::{Failure, Handler, Model, ReplicaStore, sqlite::SqliteReplica};
+///
+/// #[derive(Clone, Default)]
+/// struct Names(Arc<Mutex<HashMap<String, String>>>);
+///
+/// #[derive(serde::Deserialize)]
+/// struct Account {
+///     name: String,
+/// }
+///
+/// impl<S: ReplicaStore> Handler<S> for Names {
+///     async fn apply(&self, _tx: &mut S::Connection, event: &Event) -> Result<(), Failure> {
+///         let key = event.key.canonical();
+///         // What is not understood now will not be understood later.
+///         let name = match event.signal {
+///             Signal::Delete => None,
+///             _ => Some(event.parse::<Account>().map_err(Failure::park)?.name),
+///         };
+///         let mut names = self.0.lock().map_err(|_| "the cache is broken")?;
+///         match name {
+///             Some(name) => names.insert(key, name),
+///             None => names.remove(&key),
+///         };
+///         Ok(())
+///     }
+/// }
+///
+/// let names = Names::default();
+/// let cqrs_id = cqrs_core::CqrsId::new("account").unwrap();
+/// // A cache wants the latest state only.
+/// let model: Model<SqliteReplica> = Model::handler(cqrs_id, names.clone()).latest();
+/// # drop(model);
+/// # }
+/// ```
+///
 /// Cancellation: the future may be dropped when the worker is stopped hard; the transaction is
 /// rolled back and the event comes again.
 pub trait Handler<S: ReplicaStore>: Send + Sync + 'static {
@@ -46,12 +90,15 @@ pub trait DynHandler<S: ReplicaStore>: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 }
 
-impl<S: ReplicaStore, H: Handler<S>> DynHandler<S> for H {
+/// A handler in a registry. (Not the handler itself: the worker has callers of its own that are none.)
+pub(crate) struct Registered<H>(pub(crate) H);
+
+impl<S: ReplicaStore, H: Handler<S>> DynHandler<S> for Registered<H> {
     fn apply<'a>(
         &'a self,
         tx: &'a mut S::Connection,
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
-        Box::pin(Handler::apply(self, tx, event))
+        Box::pin(self.0.apply(tx, event))
     }
 }

@@ -26,10 +26,11 @@ pub(crate) enum Reason {
     UnknownModel,
     Schema,
     Database,
+    Imported,
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Unreadable,
         Self::MissingColumn,
         Self::Type,
@@ -44,6 +45,7 @@ impl Reason {
         Self::UnknownModel,
         Self::Schema,
         Self::Database,
+        Self::Imported,
     ];
 
     /// The word used in tables, metrics and logs.
@@ -63,6 +65,7 @@ impl Reason {
             Self::UnknownModel => "unknown_model",
             Self::Schema => "schema",
             Self::Database => "database",
+            Self::Imported => "imported",
         }
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Applied, DueLetters, LetterState, Models, ReplicaSession, ReplicaStore, WorkerConfig,
-    WorkerError, model::Target, supervisor::SupervisedSession, worker::metrics,
+    WorkerError, supervisor::SupervisedSession, worker::metrics,
 };
 
 /// How many letters one transaction takes up.
@@ -24,8 +24,9 @@ const PRUNE_ROUNDS: usize = 100;
 
 /// Whether a later event of this model may wait for the one just applied.
 pub(crate) fn may_wait<S: ReplicaStore>(models: &Models<S>, cqrs_id: &CqrsId) -> bool {
-    let target = models.get(cqrs_id).map(|model| &model.target);
-    matches!(target, Some(Target::Handler { in_step: true, .. }))
+    models
+        .get(cqrs_id)
+        .is_some_and(|model| model.target.in_step())
 }
 
 pub(crate) struct Letters<S: ReplicaStore> {

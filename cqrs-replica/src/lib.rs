@@ -3,6 +3,7 @@
 mod acks;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
+mod broker_letters;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -11,6 +12,8 @@ mod error;
 mod failure;
 mod handler;
 mod heartbeat;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod hooks;
 mod lane;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod letter;
@@ -22,12 +25,16 @@ mod model;
 mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod publishing;
 mod replica;
+mod retrying;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod status;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod step;
 mod store;
 mod supervisor;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -38,6 +45,7 @@ mod worker_id;
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+pub use broker_letters::{Imported, UnpublishedLetter};
 pub use config::{InvalidConfig, WorkerConfig};
 pub use cqrs_core::Shutdown;
 #[cfg(feature = "derive")]
@@ -45,9 +53,14 @@ pub use cqrs_macros::Replica;
 pub use error::WorkerError;
 pub use failure::Failure;
 pub use handler::Handler;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use hooks::Hooks;
 pub use migrate::migrate;
 pub use model::{DuplicateModel, Model, Models, OnExpired, TableModel};
 pub use replica::Replica;
+pub use retrying::{FailedAttempt, Retry};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use step::Step;
 pub use store::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
     ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,

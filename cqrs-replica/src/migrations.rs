@@ -26,6 +26,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "references",
             sql: include_str!("../migrations/postgres/replica/0003_references.sql"),
         },
+        Migration {
+            number: 4,
+            name: "published",
+            sql: include_str!("../migrations/postgres/replica/0004_published.sql"),
+        },
     ],
 };
 
@@ -49,6 +54,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 3,
             name: "references",
             sql: include_str!("../migrations/sqlite/replica/0003_references.sql"),
+        },
+        Migration {
+            number: 4,
+            name: "published",
+            sql: include_str!("../migrations/sqlite/replica/0004_published.sql"),
         },
     ],
 };

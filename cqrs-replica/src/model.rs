@@ -1,10 +1,16 @@
 //! The models that a worker knows.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use cqrs_core::{CqrsId, RetryPolicy};
 
-use crate::{Handler, ReplicaStore, handler::DynHandler};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::hooks::{DynHooks, Hooks};
+use crate::{
+    FailedAttempt, Handler, ReplicaStore, Retry,
+    handler::{DynHandler, Registered},
+    retrying::Decide,
+};
 
 /// The models of one worker, by `cqrs_id`. Cheap to clone.
 pub struct Models<S: ReplicaStore> {
@@ -68,16 +74,32 @@ pub struct Model<S: ReplicaStore> {
     pub(crate) target: Target<S>,
     /// How often and how fast a failed event is tried again.
     pub retry: RetryPolicy,
+    /// The model's own word on a failed attempt.
+    pub(crate) decide: Option<Decide>,
+    /// How long a statement on its table, or one of its handler's, may take. `None`: as long as any.
+    pub statement_timeout: Option<Duration>,
     /// What to do with an event past its time to live.
     pub on_expired: OnExpired,
     /// Whether a sync may put an older state over a newer one.
     pub sync_downgrade: bool,
+    /// Whether a sync is applied only if it was sent to this queue alone.
+    pub only_direct_syncs: bool,
+    /// Whether its dead letters are published to the broker's queue of dead letters as well.
+    pub publish_dead_letters: bool,
 }
 
 /// Into what events are applied.
 pub(crate) enum Target<S: ReplicaStore> {
     /// A table, by its mapping.
     Table(TableModel),
+    /// A table, with the user's code around its writes.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Hooked {
+        table: TableModel,
+        hooks: Arc<dyn DynHooks<S>>,
+        /// Whether they see every revision, in order.
+        in_step: bool,
+    },
     /// The user's code.
     Handler {
         #[cfg_attr(
@@ -88,6 +110,27 @@ pub(crate) enum Target<S: ReplicaStore> {
         /// Whether it sees every revision, in order.
         in_step: bool,
     },
+}
+
+impl<S: ReplicaStore> Target<S> {
+    /// Whether every revision is applied, in order.
+    pub(crate) const fn in_step(&self) -> bool {
+        match self {
+            Self::Table(_) => false,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Self::Hooked { in_step, .. } => *in_step,
+            Self::Handler { in_step, .. } => *in_step,
+        }
+    }
+
+    /// The table that is written to.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const fn table(&self) -> Option<&TableModel> {
+        match self {
+            Self::Table(table) | Self::Hooked { table, .. } => Some(table),
+            Self::Handler { .. } => None,
+        }
+    }
 }
 
 impl<S: ReplicaStore> Model<S> {
@@ -107,18 +150,43 @@ impl<S: ReplicaStore> Model<S> {
     /// dead one, retried after that, is superseded.
     pub fn handler(cqrs_id: CqrsId, handler: impl Handler<S>) -> Self {
         let target = Target::Handler {
-            handler: Arc::new(handler),
+            handler: Arc::new(Registered(handler)),
             in_step: true,
         };
         Self::new(cqrs_id, target, OnExpired::Park)
     }
 
-    /// Lets a handler skip what a newer revision has overtaken, instead of waiting for the gap to
-    /// close. Nothing changes for a table, which always takes the latest state.
+    /// Puts code of your own around the writes of a table. Nothing changes for a handler.
+    ///
+    /// From then on events are written one by one rather than set by set, and every revision in
+    /// order, under the terms of [`Model::handler`]: a hook may do what cannot be left out, and
+    /// "created" should come before "updated". With [`Model::latest`] only what is newer than the
+    /// table's state comes to the hooks, at once and whatever is missing before it, as with
+    /// django-cqrs. An expired event is judged as for the table.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: impl Hooks<S>) -> Self {
+        self.target = match self.target {
+            Target::Table(table) | Target::Hooked { table, .. } => Target::Hooked {
+                table,
+                hooks: Arc::new(hooks),
+                in_step: true,
+            },
+            handler @ Target::Handler { .. } => handler,
+        };
+        self
+    }
+
+    /// Lets a handler, or a table's hooks, skip what a newer revision has overtaken, instead of
+    /// waiting for the gap to close. Nothing changes for a table without hooks, which always takes
+    /// the latest state.
     #[must_use]
     pub fn latest(mut self) -> Self {
-        if let Target::Handler { in_step, .. } = &mut self.target {
-            *in_step = false;
+        match &mut self.target {
+            Target::Table(_) => {}
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Target::Hooked { in_step, .. } => *in_step = false,
+            Target::Handler { in_step, .. } => *in_step = false,
         }
         self
     }
@@ -127,6 +195,54 @@ impl<S: ReplicaStore> Model<S> {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Asks a rule of the model's own after each failed attempt, in place of [`Model::retry`]:
+    /// `should_retry_cqrs` and `get_cqrs_retry_delay` of django-cqrs in one.
+    ///
+    /// Not asked is it about what a handler has decided itself ([`Failure::retry_after`],
+    /// [`Failure::park`]), about a panic, and about an expired message.
+    ///
+    /// ```
+    /// # #[cfg(feature = "postgres")] {
+    /// use std::time::Duration;
+    ///
+    /// use cqrs_replica::{Model, Retry, TableModel, postgres::PostgresReplica};
+    ///
+    /// let cqrs_id = cqrs_core::CqrsId::new("invoice").unwrap();
+    /// let model = Model::table(cqrs_id, TableModel::new("invoice", "id")).with_retry_decision(
+    ///     |failed| match failed.reason {
+    ///         // Someone will add the column.
+    ///         "schema" => Retry::After(Duration::from_secs(60)),
+    ///         "type" => Retry::Dead,
+    ///         _ => Retry::Backoff,
+    ///     },
+    /// );
+    /// # let _: Model<PostgresReplica> = model;
+    /// # }
+    /// ```
+    ///
+    /// [`Failure::retry_after`]: crate::Failure::retry_after
+    /// [`Failure::park`]: crate::Failure::park
+    #[must_use]
+    pub fn with_retry_decision(
+        mut self,
+        decide: impl Fn(&FailedAttempt<'_>) -> Retry + Send + Sync + 'static,
+    ) -> Self {
+        self.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// Sets [`Model::statement_timeout`], on `PostgreSQL`; `SQLite` has none, and a worker there
+    /// refuses to start with one.
+    ///
+    /// A statement that takes longer is the event's failure and counts as an attempt, where one that
+    /// exceeds the database's own limit does not. Waiting for a lock takes half of it at most, and
+    /// remains nobody's fault.
+    #[must_use]
+    pub const fn with_statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = Some(timeout);
         self
     }
 
@@ -144,10 +260,27 @@ impl<S: ReplicaStore> Model<S> {
         self
     }
 
+    /// Sets [`Model::only_direct_syncs`]: syncs that were sent to every queue are left out and
+    /// counted, by the reason `broadcast_sync`. Saves and deletes are applied in any case.
+    #[must_use]
+    pub const fn with_only_direct_syncs(mut self, only_direct_syncs: bool) -> Self {
+        self.only_direct_syncs = only_direct_syncs;
+        self
+    }
+
+    /// Sets [`Model::publish_dead_letters`]: what dies is sent, at least once, to the broker's queue of
+    /// dead letters too, as django-cqrs sends it, so that `cqrs_dead_letters` sees it there. It stays a
+    /// letter here. Dead letters from before are sent as well.
+    #[must_use]
+    pub const fn with_published_dead_letters(mut self, publish: bool) -> Self {
+        self.publish_dead_letters = publish;
+        self
+    }
+
     fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
         // 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
         let retry = RetryPolicy {
-            initial: std::time::Duration::from_secs(2),
+            initial: Duration::from_secs(2),
             max_attempts: Some(31),
             ..RetryPolicy::default()
         };
@@ -155,8 +288,12 @@ impl<S: ReplicaStore> Model<S> {
             cqrs_id,
             target,
             retry,
+            decide: None,
+            statement_timeout: None,
             on_expired,
             sync_downgrade: false,
+            only_direct_syncs: false,
+            publish_dead_letters: false,
         }
     }
 }
@@ -165,6 +302,8 @@ impl<S: ReplicaStore> fmt::Debug for Model<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target: &dyn fmt::Debug = match &self.target {
             Target::Table(table) => table,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Target::Hooked { table, .. } => table,
             Target::Handler { in_step: true, .. } => &"handler, in step",
             Target::Handler { in_step: false, .. } => &"handler, latest",
         };
@@ -174,7 +313,9 @@ impl<S: ReplicaStore> fmt::Debug for Model<S> {
             .field("retry", &self.retry)
             .field("on_expired", &self.on_expired)
             .field("sync_downgrade", &self.sync_downgrade)
-            .finish()
+            .field("only_direct_syncs", &self.only_direct_syncs)
+            .field("publish_dead_letters", &self.publish_dead_letters)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,12 +10,12 @@ use std::{fmt::Debug, future::Future, time::Duration};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     transport::{Delivery, Headers},
 };
 use uuid::Uuid;
 
-use crate::Models;
+use crate::{Imported, Models, UnpublishedLetter};
 
 /// A database that holds a replica.
 pub trait ReplicaStore: Clone + Debug + Send + Sync + 'static {
@@ -151,6 +151,35 @@ pub trait ReplicaSession: Send + 'static {
         ids: Option<&[i64]>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Takes dead letters of these models that the broker's queue of dead letters does not have yet,
+    /// oldest first, and holds them so long for the caller. Who is not heard of again
+    /// ([`Self::letters_published`]) has not published them.
+    fn letters_to_publish(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<UnpublishedLetter>, StoreError>> + Send;
+
+    /// Remembers that the broker has confirmed letters, by their ids and those of the messages.
+    fn letters_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps messages out of the broker's queue of dead letters as dead letters, or as letters due at
+    /// once, in one transaction. One that is or has been a letter already, by its id or for want of one
+    /// by its body, is not kept again; with `retry` it is made due if it is dead. What cannot be read
+    /// is dead in any case.
+    fn letter_import(
+        &mut self,
+        queue: &QueueName,
+        messages: Vec<Incoming>,
+        retry: bool,
+    ) -> impl Future<Output = Result<Imported, StoreError>> + Send;
+
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -274,6 +303,8 @@ pub enum SkipReason {
     Stale,
     /// The instance has been deleted since.
     Deleted,
+    /// It is a sync to every queue, and the model takes only those to its own.
+    BroadcastSync,
     /// A later message of the same batch carries a newer state of a table model, which alone was
     /// written.
     Overtaken,
@@ -287,6 +318,7 @@ impl SkipReason {
             Self::Duplicate => "duplicate",
             Self::Stale => "stale",
             Self::Deleted => "deleted",
+            Self::BroadcastSync => "broadcast_sync",
             Self::Overtaken => "overtaken",
         }
     }
@@ -393,6 +425,7 @@ pub struct Letter {
     /// | `gap` | the revision before it has not come |
     /// | `unknown_model` | no worker knows the model |
     /// | `schema` | the table is not as the model needs it |
+    /// | `imported` | it was found in the broker's queue of dead letters |
     /// | `database` | anything else that the database said |
     pub reason: String,
     /// The reason in words, with its causes.
@@ -423,6 +456,8 @@ pub struct Letter {
     pub signal: Option<String>,
     /// The revision, where it could be read.
     pub revision: Option<i64>,
+    /// When the broker's queue of dead letters got it, or had it.
+    pub published_at: Option<DateTime<Utc>>,
 }
 
 /// What is being done about a letter.

@@ -10,6 +10,7 @@
 //!                  ^   \--> lane 1 -> session ->    "
 //!                  '---------'  finished: acknowledged
 //!               letters  (retries, waits, tombstones)
+//!               publishing  (dead letters, of the models that want it)
 //!               heartbeat
 //! ```
 //!
@@ -33,7 +34,7 @@ pub(crate) mod vitals;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Clock, RetryPolicy, StoreError,
+    Clock, CqrsId, RetryPolicy, StoreError,
     transport::{Subscription, Transport},
 };
 use tokio::sync::{Notify, mpsc};
@@ -46,10 +47,11 @@ use self::{
     vitals::Vitals,
 };
 use crate::{
-    Models, ReplicaSession, ReplicaStore, Shutdown, WorkerConfig, WorkerError,
+    InvalidConfig, Models, ReplicaSession, ReplicaStore, Shutdown, WorkerConfig, WorkerError,
     heartbeat::Heartbeat,
     lane::{Lane, Lanes, Pieces},
     letters::Letters,
+    publishing::Publishing,
     supervisor::{Outages, Side, SupervisedSession},
 };
 
@@ -99,6 +101,15 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
     /// Dropping the future is the hard stop.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerError> {
         self.config.validate()?;
+        if self.config.dead_letter_queue.is_none()
+            && let Some(cqrs_id) = self.published().first()
+        {
+            let problem = format!(
+                "the dead letters of {cqrs_id} are to be published, but there is no \
+                 dead_letter_queue; name one"
+            );
+            return Err(InvalidConfig::one(problem).into());
+        }
         let outages = Arc::new(Outages::new(Side::Database));
         match shutdown
             .drain
@@ -195,6 +206,9 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
             soft: shutdown.drain.clone(),
         };
         tasks.spawn(Task::Letters, letters.run());
+        if let Some(publishing) = self.publishing(outages, shutdown) {
+            tasks.spawn(Task::Publishing, publishing.run());
+        }
         let receiver = Receiver {
             transport: self.transport.clone(),
             subscription: self.subscription(),
@@ -208,6 +222,31 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
             hand: Hand::default(),
         };
         tasks.spawn(Task::Receiver, receiver.run());
+    }
+
+    /// What publishes the dead letters of the models that want it, if any does.
+    fn publishing(&self, outages: &Arc<Outages>, shutdown: &Shutdown) -> Option<Publishing<S, T>> {
+        let cqrs_ids = self.published();
+        let queue = self.config.dead_letter_queue.clone()?;
+        (!cqrs_ids.is_empty()).then(|| Publishing {
+            session: self.session(Task::Publishing, outages),
+            transport: self.transport.clone(),
+            config: Arc::clone(&self.config),
+            cqrs_ids,
+            queue,
+            outages: Arc::new(Outages::new(Side::Broker)),
+            retry: self.reconnect(),
+            soft: shutdown.drain.clone(),
+        })
+    }
+
+    /// The models whose dead letters are published.
+    fn published(&self) -> Vec<CqrsId> {
+        self.models
+            .iter()
+            .filter(|model| model.publish_dead_letters)
+            .map(|model| model.cqrs_id.clone())
+            .collect()
     }
 
     fn heartbeat(

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cqrs_core::transport::{Message, Routing};
 use serde_json::Value;
 use sqlx::Connection;
 
@@ -241,6 +242,77 @@ async fn dead_letters_are_listed_shown_retried_and_discarded() {
         2
     );
     assert!(!site.call(&["dead", "show", "4711"]).status.success());
+    process.signal("TERM");
+    assert!(process.ended().await.0.success());
+}
+
+#[tokio::test]
+async fn the_brokers_dead_letters_are_listed_imported_and_published() {
+    let site = Site::new().await;
+    let nothing = site.call(&["dead", "broker", "list"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    site.configure(&format!(
+        "max_attempts = 1\n{TABLE}publish_dead_letters = true\n"
+    ));
+    let missing = site.call(&["dead", "broker", "list"]);
+    let text = stderr(&missing);
+    assert!(
+        text.contains("the queue dead_letter_billing is gone"),
+        "{text}"
+    );
+
+    site.publish([account("SAVE", 7, 0, r#","name":null"#), save(8, 0)])
+        .await;
+    let process = site.start(&["run"]);
+    until("it is with the broker", || async {
+        let listed = site.call(&["dead", "broker", "list", "--json"]).stdout;
+        serde_json::from_slice::<Vec<Value>>(&listed).is_ok_and(|letters| letters.len() == 1)
+    })
+    .await;
+    // A look takes nothing.
+    for _ in 0..2 {
+        let found = site.json(&["dead", "broker", "list", "--json"]);
+        assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+        assert_eq!(found[0]["routing_key"], "cqrs.dead_letter_billing.account");
+        assert_eq!(
+            (&found[0]["instance_pk"], &found[0]["retries"]),
+            (&"7".into(), &1.into())
+        );
+        assert!(found[0]["body"].as_str().unwrap().contains("\"retries\":1"));
+    }
+    let text = site.ok(&["dead", "broker", "list", "--limit", "1"]);
+    assert!(
+        text.lines().count() == 2 && text.contains("account"),
+        "{text}"
+    );
+    until("that is remembered", || async {
+        site.json(&["dead", "list", "--json"])[0]["published_at"].is_string()
+    })
+    .await;
+
+    // Its own is known again, another one's is not.
+    let queue: cqrs_core::QueueName = "dead_letter_billing".parse().unwrap();
+    let cqrs_id: cqrs_core::CqrsId = "account".parse().unwrap();
+    site.publish([Message {
+        routing: Routing::Direct { queue, cqrs_id },
+        ..save(9, 0)
+    }])
+    .await;
+    assert_eq!(
+        site.ok(&["dead", "broker", "import", "--limit", "1"]),
+        "0 letters imported; 1 were here already\n"
+    );
+    assert_eq!(
+        site.ok(&["dead", "broker", "import", "--retry"]),
+        "1 letter imported\n"
+    );
+    assert_eq!(site.ok(&["dead", "broker", "list"]), "no dead letters\n");
+    until("the row is there", || async {
+        site.number("select count(*) from account where id = 9")
+            .await
+            == 1
+    })
+    .await;
     process.signal("TERM");
     assert!(process.ended().await.0.success());
 }

@@ -418,3 +418,18 @@ async fn models_without_tables_end_the_worker_at_its_start() {
     let error = Running::start(&site, model).ended().await.unwrap_err();
     assert!(matches!(&error, WorkerError::Models(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn dead_letters_cannot_be_published_to_no_queue() {
+    let site = Site::new().await;
+    let mut config = WorkerConfig::new(site.queue.clone());
+    config.dead_letter_queue = None;
+    let id = CqrsId::new("account").unwrap();
+    let model = Model::table(id, TableModel::new("account", "id"));
+    let models = Models::new([model.with_published_dead_letters(true)]).unwrap();
+    let (clock, id) = (Arc::new(SystemClock), new_worker_id(&SystemClock));
+    let worker = Worker::new(site.store(), site.broker.clone(), models, config, clock, id);
+    let error = worker.run(Shutdown::new()).await.unwrap_err();
+    assert!(matches!(error, WorkerError::Config(_)), "{error:?}");
+    assert!(error.to_string().contains("account"), "{error}");
+}

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "servers")]
 mod catalog;
+mod dead_letters;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod single_events;

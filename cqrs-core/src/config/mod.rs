@@ -20,6 +20,7 @@
 //! # Ok::<(), cqrs_core::config::ConfigError>(())
 //! ```
 
+mod attempts;
 mod broker;
 mod columns;
 mod duration;
@@ -40,6 +41,7 @@ mod suggest;
 mod tests;
 mod unknown;
 
+pub use attempts::Attempts;
 pub use broker::Broker;
 pub use columns::TableName;
 pub use load::{Config, Needed};

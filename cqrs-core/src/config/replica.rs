@@ -3,9 +3,11 @@
 use std::{num::NonZeroU16, time::Duration};
 
 use super::{
+    attempts::{Attempts, AttemptsKind},
     kind::{Choice, Integer, Number, Period},
     master::{DATABASES, distinct},
     names::Name,
+    problem::Place,
     relay,
     replica_model::ReplicaModel,
     section::Section,
@@ -45,7 +47,7 @@ pub struct Replica {
     /// How long a batch waits to become full.
     pub batch_wait: Duration,
     /// After how many failures a message is a dead letter.
-    pub max_attempts: u32,
+    pub max_attempts: Attempts,
     /// The pause after a message's first failure.
     pub retry_initial: Duration,
     /// What each further failure multiplies the pause with.
@@ -88,7 +90,7 @@ impl Replica {
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
-            max_attempts: 30,
+            max_attempts: Attempts::UpTo(31),
             retry_initial: Duration::from_secs(2),
             retry_factor: 2.0,
             retry_max: Duration::from_mins(5),
@@ -113,8 +115,23 @@ impl Replica {
             initial: self.retry_initial,
             factor: self.retry_factor,
             max: self.retry_max,
-            max_attempts: Some(self.max_attempts),
+            max_attempts: self.max_attempts.limit(),
             ..RetryPolicy::default()
+        }
+    }
+
+    /// The same for one of its models.
+    #[must_use]
+    pub fn retry_of(&self, model: &ReplicaModel) -> RetryPolicy {
+        let retry = self.retry();
+        RetryPolicy {
+            initial: model.retry_initial.unwrap_or(retry.initial),
+            factor: model.retry_factor.unwrap_or(retry.factor),
+            max: model.retry_max.unwrap_or(retry.max),
+            max_attempts: model
+                .max_attempts
+                .map_or(retry.max_attempts, Attempts::limit),
+            ..retry
         }
     }
 
@@ -175,6 +192,9 @@ impl Replica {
             "The models that tables take. Handlers are registered in code.",
             ReplicaModel::read,
         );
+        for (model, place) in &models {
+            replica.check(section, model, place);
+        }
         replica.models = distinct(section, models, |model| &model.cqrs_id);
         complete.then_some(replica)
     }
@@ -207,9 +227,10 @@ impl Replica {
         );
         self.max_attempts = section.value(
             "max_attempts",
-            &Integer(1..=1_000_000),
+            &AttemptsKind,
             self.max_attempts,
-            "After how many failures a message is a dead letter. A lost database counts for none.",
+            "After how many failures a message is a dead letter; 1 means no retry. A lost database counts \
+             for none.",
         );
         (self.retry_initial, self.retry_max) = relay::retry(
             section,
@@ -225,6 +246,22 @@ impl Replica {
             self.retry_factor,
             "What each further failure multiplies the pause with.",
         );
+    }
+
+    /// What of a model contradicts the rest.
+    fn check(&self, section: &mut Section<'_, '_>, model: &ReplicaModel, place: &Place) {
+        let retry = self.retry_of(model);
+        let cqrs_id = &model.cqrs_id;
+        if retry.initial > retry.max && (model.retry_initial.is_none() || model.retry_max.is_none())
+        {
+            let what = format!("{cqrs_id} has a retry_initial that is longer than its retry_max");
+            let remedy = "set both for the model, since the other one is that of [replica]";
+            section.problem(place.clone(), "model", what, remedy);
+        }
+        if model.statement_timeout.is_some() && self.database.scheme() == "sqlite" {
+            let what = format!("{cqrs_id} has a statement_timeout, which SQLite does not know");
+            section.problem(place.clone(), "model", what, "remove it");
+        }
     }
 
     fn read_patience(&mut self, section: &mut Section<'_, '_>) {

@@ -5,6 +5,7 @@
 //! retry policy says, ask the transport for a new one. Neither is shared between tasks; open as many
 //! as there are tasks.
 
+mod browse;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -12,8 +13,9 @@ mod message;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 
-use std::{fmt::Debug, future::Future, num::NonZeroU16};
+use std::{fmt::Debug, future::Future, num::NonZeroU16, time::Duration};
 
+pub use browse::{Browse, Browser};
 pub use error::TransportError;
 pub use message::{Delivery, DeliveryTag, Headers, Message, Routing};
 
@@ -59,6 +61,22 @@ pub trait Publisher: Send + 'static {
         &mut self,
         messages: &[Message],
     ) -> impl Future<Output = Result<Vec<Outcome>, TransportError>> + Send;
+
+    /// Sends as [`Self::publish`] does, and lets the broker drop what is still in a queue after this
+    /// long, as django-cqrs has it done with dead letters. A broker that cannot keeps it.
+    ///
+    /// # Errors
+    /// As for [`Self::publish`].
+    ///
+    /// Cancellation: as for [`Self::publish`].
+    fn publish_for(
+        &mut self,
+        messages: &[Message],
+        time_to_live: Duration,
+    ) -> impl Future<Output = Result<Vec<Outcome>, TransportError>> + Send {
+        let _ = time_to_live;
+        self.publish(messages)
+    }
 
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;

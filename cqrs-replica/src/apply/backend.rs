@@ -12,6 +12,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
     rules::Known,
+    step::WriteTable,
     table::{Description, Reference, TablePlan, TableWrites},
 };
 
@@ -67,6 +68,8 @@ pub struct Span<'i> {
 
 /// One connection to a replica's database.
 pub trait Backend: Send + 'static {
+    /// Whether a statement can be given a time of its own.
+    const TIMES_STATEMENTS: bool;
     /// The store it belongs to.
     type Store: ReplicaStore;
     /// An open transaction.
@@ -168,6 +171,30 @@ pub trait Backend: Send + 'static {
         ids: Option<&[i64]>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// See [`crate::ReplicaSession::letters_to_publish`].
+    fn take_unpublished(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<TakenLetter>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letters_published`].
+    fn mark_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_import`]; answers how many are new.
+    fn import(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+        retry: bool,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -180,6 +207,8 @@ pub trait Backend: Send + 'static {
 pub trait Work: Send {
     /// The store it belongs to.
     type Store: ReplicaStore;
+    /// What writes to tables for a hook.
+    type Writer: WriteTable<Self::Store>;
 
     /// Takes up letters that are due, and waiting ones of `known` models.
     fn take_due(
@@ -228,12 +257,17 @@ pub trait Work: Send {
         writes: &TableWrites<'_>,
     ) -> impl Future<Output = Result<(), Failed>> + Send;
 
+    /// What a hook writes to its table with, inside [`Self::handle`] with the same timeout.
+    fn writer(&self, timeout: Option<Duration>) -> Self::Writer;
+
     /// Gives an event to a handler inside a savepoint. After a [`Failed`] the transaction must be
-    /// given up; after a [`Fault`] it goes on as if the handler had not been called.
+    /// given up; after a [`Fault`] it goes on as if the handler had not been called. `timeout` is how
+    /// long each of its statements may take, if the model says.
     fn handle(
         &mut self,
         handler: &dyn DynHandler<Self::Store>,
         event: &Event,
+        timeout: Option<Duration>,
     ) -> impl Future<Output = Result<Result<(), Fault>, Failed>> + Send;
 
     /// Stores what is known of instances.

@@ -5,10 +5,12 @@ use std::{any::Any, error::Error, panic::AssertUnwindSafe, time::Duration};
 use cqrs_core::Event;
 use futures_util::FutureExt;
 
+use super::backend::Failed;
 use crate::{
     Failure, ReplicaStore,
     handler::DynHandler,
     letter::{Fault, Reason, Then, in_words, storable},
+    step::DefaultFailed,
 };
 
 /// How long a handler may take. Its connection is given up when the time is over.
@@ -18,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum Called {
     Done,
     Failed(Failure),
+    /// It has tried to write to its table, with this end. The transaction must be given up.
+    Refused(Failed),
     /// It was given up; what it did to the connection is unknown.
     Overdue(Fault),
 }
@@ -32,12 +36,26 @@ pub(crate) async fn call<S: ReplicaStore>(
     let call = AssertUnwindSafe(handler.apply(tx, event)).catch_unwind();
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(Ok(()))) => Called::Done,
-        Ok(Ok(Err(failure))) => Called::Failed(failure),
+        Ok(Ok(Err(failure))) => refused(failure),
         Ok(Err(panic)) => Called::Failed(Failure::Park(Box::new(Panic(words(&*panic))))),
         Err(_) => Called::Overdue(Fault::new(
             Reason::Handler,
             format!("the handler took longer than {} s", LIMIT.as_secs()),
         )),
+    }
+}
+
+/// Tells what a hook hands on from its table from what it says itself.
+fn refused(failure: Failure) -> Called {
+    match failure {
+        Failure::Retry(error) => match error.downcast::<DefaultFailed>() {
+            Ok(failed) => match *failed {
+                DefaultFailed::Refused(failed) => Called::Refused(failed),
+                judged @ DefaultFailed::Judged(_) => Called::Failed(judged.into()),
+            },
+            Err(error) => Called::Failed(Failure::Retry(error)),
+        },
+        failure => Called::Failed(failure),
     }
 }
 
@@ -71,6 +89,9 @@ impl Failure {
 
     /// What it means for the event's letter.
     pub(crate) fn into_fault(self) -> Fault {
+        if let Some(DefaultFailed::Judged(fault)) = self.cause().downcast_ref() {
+            return fault.clone();
+        }
         let error = in_words(self.cause());
         let panicked = self.cause().is::<Panic>();
         let (reason, then) = match self {

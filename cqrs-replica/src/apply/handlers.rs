@@ -1,13 +1,16 @@
-//! The items of handlers: judged and called one after the other.
+//! The items of handlers, and of tables with hooks: judged and called one after the other.
 
 use std::collections::{HashMap, VecDeque};
+
+use cqrs_core::{Event, Signal};
 
 use super::{
     backend::{Failed, Work},
     batch::{Batch, Ruling, Slot},
+    hooked::{self, Called},
     item::Item,
 };
-use crate::{Model, handler::DynHandler, model::Target};
+use crate::{Model, letter::Fault, model::Target};
 
 /// How many waiting letters are taken up at a time when their turn has come.
 const RUN: usize = 64;
@@ -23,17 +26,14 @@ pub(super) async fn apply<W: Work>(
         let Some(model) = line.first().and_then(|&at| batch.model(&items[at])) else {
             continue;
         };
-        let Target::Handler { handler, in_step } = &model.target else {
-            continue;
-        };
         let line = Line {
             instance,
-            in_step: *in_step,
+            in_step: model.target.in_step(),
             queue: line.into(),
             held: Vec::new(),
             more: false,
         };
-        line.run(work, batch, items, model, &**handler).await?;
+        line.run(work, batch, items, model).await?;
     }
     Ok(())
 }
@@ -51,9 +51,10 @@ fn lines<S: crate::ReplicaStore>(
         let Some(model) = batch.model(item) else {
             continue;
         };
-        let (Target::Handler { in_step, .. }, Some(instance)) =
-            (&model.target, batch.slots[at].instance)
-        else {
+        let (false, Some(instance)) = (
+            matches!(model.target, Target::Table(_)),
+            batch.slots[at].instance,
+        ) else {
             continue;
         };
         let line = *place.entry(instance).or_insert_with(|| {
@@ -61,7 +62,7 @@ fn lines<S: crate::ReplicaStore>(
             lines.len() - 1
         });
         lines[line].1.push(at);
-        sorted.resize(lines.len(), *in_step);
+        sorted.resize(lines.len(), model.target.in_step());
         // A master that does not count may begin again at 0: the order given says more.
         sorted[line] &= item.incoming().headers.counted;
     }
@@ -93,16 +94,20 @@ impl Line {
         batch: &mut Batch<'_, W::Store>,
         items: &mut Vec<Item<'_>>,
         model: &Model<W::Store>,
-        handler: &dyn DynHandler<W::Store>,
     ) -> Result<(), Failed> {
         while let Some(at) = self.queue.pop_front() {
             let item = &items[at];
             match batch.rule(at, item, model) {
                 Ruling::Apply { gap, expired } => {
                     let Some(event) = item.event() else { continue };
-                    match work.handle(handler, event).await? {
+                    match self.call(work, batch, model, event).await? {
                         Ok(()) => {
                             batch.applied(at, item, gap, expired);
+                            if event.signal != Signal::Delete
+                                && let Ok(plan) = batch.context.plans.get(&event.cqrs_id)
+                            {
+                                batch.arrived(at, item, plan);
+                            }
                             if self.in_step {
                                 self.advance(work, batch, items).await?;
                             }
@@ -119,6 +124,35 @@ impl Line {
             batch.wait(at, &items[at]);
         }
         Ok(())
+    }
+
+    /// Calls the user's code.
+    async fn call<W: Work>(
+        &self,
+        work: &mut W,
+        batch: &Batch<'_, W::Store>,
+        model: &Model<W::Store>,
+        event: &Event,
+    ) -> Result<Result<(), Fault>, Failed> {
+        match &model.target {
+            Target::Handler { handler, .. } => {
+                let timeout = model.statement_timeout;
+                work.handle(&**handler, event, timeout).await
+            }
+            Target::Hooked { hooks, .. } => {
+                let known = batch.instances[self.instance].known.as_ref();
+                let creates = known.is_none_or(|known| known.deleted);
+                let called = Called {
+                    hooks: &**hooks,
+                    event,
+                    creates,
+                    timeout: model.statement_timeout,
+                };
+                hooked::call(work, &batch.context.plans, called).await
+            }
+            // Written set by set.
+            Target::Table(_) => Ok(Ok(())),
+        }
     }
 
     /// Brings forward what has waited for the revision just applied.

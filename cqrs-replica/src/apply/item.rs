@@ -49,6 +49,11 @@ impl Item<'_> {
             .filter(|event| event.revision.0 >= 0)
     }
 
+    /// Whether it went to every queue, rather than to one.
+    pub(super) fn is_broadcast(&self, event: &Event) -> bool {
+        self.incoming().routing_key == event.cqrs_id.as_str()
+    }
+
     pub(super) fn facts(&self, event: &Event) -> Facts {
         Facts {
             signal: event.signal,

@@ -1,7 +1,7 @@
 //! What to do with an item: the rules, and all that the rules need not know.
 
 use chrono::TimeDelta;
-use cqrs_core::{Event, wire};
+use cqrs_core::{Event, Signal, wire};
 
 use super::{
     batch::{Batch, Ruling},
@@ -10,7 +10,6 @@ use super::{
 use crate::{
     Applied, LetterState, Model, OnExpired, ReplicaStore, SkipReason,
     letter::{Fault, Reason, in_words},
-    model::Target,
     rules::{self, Decision, Terms},
 };
 
@@ -71,11 +70,15 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let (Some(event), Some(place)) = (item.event(), self.slots[at].instance) else {
             return Ruling::Settled;
         };
+        if model.only_direct_syncs && event.signal == Signal::Sync && item.is_broadcast(event) {
+            self.slots[at].answer = Some(Applied::Skipped(SkipReason::BroadcastSync));
+            return Ruling::Settled;
+        }
         if self.kept(at, item) {
             return Ruling::Settled;
         }
         let facts = item.facts(event);
-        let in_step = matches!(model.target, Target::Handler { in_step: true, .. });
+        let in_step = model.target.in_step();
         let terms = Terms {
             tolerance: TimeDelta::from_std(self.context.policy.clock_tolerance)
                 .unwrap_or(TimeDelta::MAX),

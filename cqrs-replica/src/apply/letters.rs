@@ -1,10 +1,10 @@
 //! What a batch writes about letters.
 
-use cqrs_core::{QueueName, StoreError, wire};
+use cqrs_core::{Event, QueueName, StoreError, wire};
 
 use super::{backend::Work, batch::Slot, item::Item};
 use crate::{
-    Applied, LetterState, SkipReason,
+    Applied, Incoming, LetterState, SkipReason,
     letter::{NewLetter, Verdict, storable},
 };
 
@@ -68,8 +68,16 @@ impl<'b> Letters<'b> {
 
 /// The letter that keeps a delivered message.
 fn letter<'b>(item: &'b Item<'_>, verdict: &'b Verdict) -> NewLetter<'b> {
-    let incoming = item.incoming();
-    if let Some(event) = item.event() {
+    kept(item.incoming(), item.event(), verdict)
+}
+
+/// The letter that keeps a message.
+pub(super) fn kept<'b>(
+    incoming: &'b Incoming,
+    event: Option<&Event>,
+    verdict: &'b Verdict,
+) -> NewLetter<'b> {
+    if let Some(event) = event {
         return NewLetter {
             incoming,
             verdict,

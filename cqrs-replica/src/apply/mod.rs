@@ -1,11 +1,12 @@
 //! Applying messages, written once for all databases.
 //!
 //! A batch is one transaction: the instances are locked in key order, the items judged by
-//! [`crate::rules`], tables written set by set, handlers called each in a savepoint, then states
-//! and letters stored. When the transaction fails for the sake of a message, it is repeated message
-//! by message, and the one that fails alone becomes a letter in a transaction of its own. Rows that
-//! refer to rows which are not there are found out together: the batch is repeated as a whole, and
-//! they become letters in it. Retries and ended waits take the same way. What the database does not take, though it answers, is set
+//! [`crate::rules`], tables written set by set, handlers and hooks called each in a savepoint, then
+//! states and letters stored. When the transaction fails for the sake of a message, it is repeated
+//! message by message, and the one that fails alone becomes a letter in a transaction of its own.
+//! Rows that refer to rows which are not there are found out together: the batch is repeated as a
+//! whole, and they become letters in it. Retries and ended waits take the same way. What the
+//! database does not take, though it answers, is set
 //! aside likewise, without an attempt.
 
 mod alone;
@@ -15,6 +16,8 @@ mod calling;
 mod diagnosis;
 mod due;
 mod handlers;
+mod hooked;
+mod import;
 mod instance;
 mod item;
 mod judging;

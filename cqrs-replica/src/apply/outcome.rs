@@ -7,9 +7,9 @@ use cqrs_core::Event;
 
 use super::{batch::Batch, item::Item};
 use crate::{
-    Applied, LetterState, ReplicaStore, SkipReason, WaitReason,
+    Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
-    rules,
+    retrying, rules,
     table::TablePlan,
 };
 
@@ -88,10 +88,13 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
-            (Then::Dead, _) | (_, None) => None,
-            (Then::After(delay), Some(_)) | (Then::Backoff | Then::Wait, Some(delay)) => {
-                Some(delay)
-            }
+            (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
+                Retry::Backoff => backoff,
+                Retry::After(delay) => Some(delay),
+                Retry::Dead => None,
+            },
+            (Then::Dead, _) | (Then::After(_), None) => None,
+            (Then::After(delay), Some(_)) => Some(delay),
         };
         let cqrs_id = item.event().map(|event| event.cqrs_id.as_str());
         let verdict = Verdict {
@@ -246,4 +249,24 @@ impl<S: ReplicaStore> Batch<'_, S> {
             self.closed.insert(id, letter);
         }
     }
+}
+
+/// What the model itself says of a failed attempt.
+fn decided<S: ReplicaStore>(
+    model: Option<&Model<S>>,
+    item: &Item<'_>,
+    attempts: u32,
+    fault: &Fault,
+) -> Retry {
+    let decide = model.and_then(|model| model.decide.as_ref());
+    let (Some(decide), Some(event)) = (decide, item.event()) else {
+        return Retry::Backoff;
+    };
+    let attempt = FailedAttempt {
+        event,
+        attempts,
+        reason: fault.reason.as_str(),
+        error: &fault.error,
+    };
+    retrying::ask(decide, &attempt)
 }

@@ -13,7 +13,7 @@ use cqrs_core::{CqrsId, StoreError};
 use tokio::time::Instant;
 
 use super::backend::Backend;
-use crate::{Models, ReplicaStore, TableModel, model::Target, table::TablePlan};
+use crate::{Models, ReplicaStore, TableModel, table::TablePlan};
 
 /// After how long a table is looked at again: columns that were added are then filled.
 pub(super) const USUAL: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ impl PlanSet {
     ) -> BTreeSet<CqrsId> {
         let is_table = |cqrs_id: &CqrsId| {
             let model = models.get(cqrs_id);
-            model.is_some_and(|model| matches!(model.target, Target::Table(_)))
+            model.is_some_and(|model| model.target.table().is_some())
         };
         cqrs_ids
             .filter(|cqrs_id| !self.0.contains_key(*cqrs_id) && is_table(cqrs_id))
@@ -104,7 +104,7 @@ impl Plans {
             let Some(model) = models.get(cqrs_id) else {
                 continue;
             };
-            let Target::Table(table) = &model.target else {
+            let Some(table) = model.target.table() else {
                 continue;
             };
             let known = match self.kept(cqrs_id, table, age) {
@@ -139,7 +139,14 @@ impl Plans {
         self.clear();
         let mut problems = Vec::new();
         for model in models.iter() {
-            let Target::Table(table) = &model.target else {
+            if model.statement_timeout.is_some() && !B::TIMES_STATEMENTS {
+                problems.push(format!(
+                    "model {:?}: this database gives no statement a time of its own: remove \
+                     `statement_timeout`",
+                    model.cqrs_id.as_str()
+                ));
+            }
+            let Some(table) = model.target.table() else {
                 continue;
             };
             if let Err(found) = self.read(backend, &model.cqrs_id, table).await? {

@@ -19,7 +19,6 @@ use super::{
 use crate::{
     Incoming, Models,
     letter::{Fault, storable},
-    model::Target,
     table::{Reference, Row, TablePlan},
 };
 
@@ -148,9 +147,7 @@ impl<B: Backend> Session<B> {
         models: &Models<B::Store>,
         reference: &Reference,
     ) -> Result<Option<(CqrsId, Vec<usize>)>, StoreError> {
-        let tables = models
-            .iter()
-            .filter(|model| matches!(model.target, Target::Table(_)));
+        let tables = models.iter().filter(|model| model.target.table().is_some());
         let ids: BTreeSet<&CqrsId> = tables.map(|model| &model.cqrs_id).collect();
         let plans = self
             .plans

@@ -9,14 +9,15 @@ use super::{
     alone::Source,
     backend::{Backend, Failed},
     batch::{self, Context, Mode},
+    import,
     item::{Done, Item},
     observe,
     plans::{self, Plans},
     references::Refused,
 };
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
-    ReplicaStatus, WorkerBeat, letter::storable,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, Models,
+    ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat, letter::storable,
 };
 
 /// One connection of a worker, with what it has learnt about tables.
@@ -211,6 +212,47 @@ impl<B: Backend> ReplicaSession for Session<B> {
         ids: Option<&[i64]>,
     ) -> Result<u64, StoreError> {
         self.backend.discard(queue, ids).await
+    }
+
+    async fn letters_to_publish(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<UnpublishedLetter>, StoreError> {
+        let taken = self
+            .backend
+            .take_unpublished(queue, cqrs_ids, hold, limit)
+            .await?;
+        let mut letters: Vec<_> = taken
+            .into_iter()
+            .map(|letter| UnpublishedLetter {
+                id: letter.id,
+                attempts: letter.attempts,
+                created_at: letter.created_at,
+                incoming: letter.incoming,
+            })
+            .collect();
+        letters.sort_unstable_by_key(|letter| letter.id);
+        Ok(letters)
+    }
+
+    async fn letters_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> Result<(), StoreError> {
+        self.backend.mark_published(queue, published).await
+    }
+
+    async fn letter_import(
+        &mut self,
+        queue: &QueueName,
+        messages: Vec<Incoming>,
+        retry: bool,
+    ) -> Result<Imported, StoreError> {
+        import::run(&mut self.backend, queue, messages, retry).await
     }
 
     async fn close(self) {

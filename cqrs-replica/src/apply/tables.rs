@@ -1,6 +1,6 @@
 //! The items of table models: judged one by one, written set by set.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cqrs_core::{CqrsId, InstanceKey, Signal};
 
@@ -33,6 +33,7 @@ pub(super) async fn apply<W: Work>(
     items: &[Item<'_>],
 ) -> Result<(), Failed> {
     let mut tables: Vec<Arc<TablePlan>> = Vec::new();
+    let mut timeouts: Vec<Option<Duration>> = Vec::new();
     let mut table_of: HashMap<&CqrsId, usize> = HashMap::new();
     let mut rows: Vec<Pending<'_>> = Vec::new();
     let mut row_of: HashMap<usize, usize> = HashMap::new();
@@ -78,6 +79,7 @@ pub(super) async fn apply<W: Work>(
         };
         let table = *table_of.entry(&event.cqrs_id).or_insert_with(|| {
             tables.push(Arc::clone(plan));
+            timeouts.push(model.statement_timeout);
             tables.len() - 1
         });
         batch.applied(at, item, gap, expired);
@@ -97,8 +99,14 @@ pub(super) async fn apply<W: Work>(
             rows.push(pending);
         }
     }
-    let mut deletes: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
-    let mut upserts: Vec<TableWrites<'_>> = tables.iter().map(|_| TableWrites::default()).collect();
+    let empty = || -> Vec<TableWrites<'_>> {
+        let writes = |&timeout| TableWrites {
+            timeout,
+            ..TableWrites::default()
+        };
+        timeouts.iter().map(writes).collect()
+    };
+    let (mut deletes, mut upserts) = (empty(), empty());
     for pending in rows {
         if pending.deleted {
             deletes[pending.table].deletes.push(pending.key);

@@ -88,6 +88,31 @@ pub(super) enum DeadCommand {
     Retry(Letters),
     /// Give letters up. They stay in the table.
     Discard(Letters),
+    /// Look after the broker's queue of dead letters, where workers of django-cqrs leave theirs.
+    #[command(subcommand)]
+    Broker(BrokerCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BrokerCommand {
+    /// List what is in it, oldest first. Everything stays there.
+    List {
+        /// How many at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// As JSON, with the bodies.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Move what is in it to the table of letters, as dead letters.
+    Import {
+        /// As letters due now; a running worker takes them up.
+        #[arg(long)]
+        retry: bool,
+        /// How many at most; all without it.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
 }
 
 /// Some letters, or all dead ones.
@@ -181,6 +206,29 @@ mod tests {
         assert_eq!(ids("r dead-letters retry --all"), Which::All);
         assert!(parse("r dead retry").is_err());
         assert!(parse("r dead retry 3 --all").is_err());
+    }
+
+    #[test]
+    fn the_brokers_dead_letters_have_commands_of_their_own() {
+        let command = |line: &str| match parse(line).unwrap().command {
+            Command::Dead(DeadCommand::Broker(command)) => command,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(
+            command("r dead broker list --limit 3"),
+            BrokerCommand::List {
+                limit: 3,
+                json: false
+            }
+        ));
+        assert!(matches!(
+            command("r dead broker import --retry"),
+            BrokerCommand::Import {
+                retry: true,
+                limit: None
+            }
+        ));
+        assert!(parse("r dead broker").is_err());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) async fn execute<S: ReplicaStore>(
             let count = dead::discard(store, queue, &which).await?;
             tell(&which, count, "discarded", "dead")
         }
+        DeadCommand::Broker(_) => bail!("this needs a broker"),
     }
 }
 

@@ -23,6 +23,7 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
+mod broker;
 mod database;
 mod dead;
 #[cfg(feature = "postgres")]
@@ -40,7 +41,7 @@ use cqrs_core::cli::output;
 pub use args::Cli;
 pub use database::Database;
 
-use self::args::Command;
+use self::args::{Command, DeadCommand};
 use crate::{Model, status};
 
 /// The stock program: the models of `cqrs.toml`, and any database this crate was built for.
@@ -85,6 +86,9 @@ impl Cli {
             Command::Status { json } => {
                 let report = status::status(&store, &replica.queue).await?;
                 output::report(&report, json)
+            }
+            Command::Dead(DeadCommand::Broker(command)) => {
+                broker::execute(store, &config, command).await
             }
             Command::Dead(command) => dead::execute(&store, &replica.queue, command).await,
         }

@@ -5,13 +5,16 @@ use cqrs_core::{
     config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel},
 };
 
-use super::{Cli, Command, Database};
+use super::{Cli, Command, Database, args::DeadCommand};
 use crate::{Model, OnExpired, TableModel, WorkerConfig};
 
 /// The whole configuration: flags over environment over file.
 pub(super) fn load(cli: &Cli) -> Result<Config, ConfigError> {
     let mut flags: Vec<Flag<'_>> = vec![("replica.queue", "--queue", cli.queue.as_deref())];
     let mut needed = vec![Needed::Replica];
+    if let Command::Dead(DeadCommand::Broker(_)) = &cli.command {
+        needed.push(Needed::Broker);
+    }
     if let Command::Run(run) = &cli.command {
         needed.push(Needed::Broker);
         flags.extend([
@@ -68,13 +71,19 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
     if let Some(columns) = &model.columns {
         table = table.with_columns(columns.clone());
     }
-    Model::table(model.cqrs_id.clone(), table)
-        .with_retry(replica.retry())
+    let table = Model::table(model.cqrs_id.clone(), table)
+        .with_retry(replica.retry_of(model))
         .with_on_expired(match model.on_expired.unwrap_or(replica.on_expired) {
             ExpiredMessage::Apply => OnExpired::Apply,
             ExpiredMessage::Dead => OnExpired::Park,
         })
         .with_sync_downgrade(model.sync_downgrade)
+        .with_only_direct_syncs(model.only_direct_syncs)
+        .with_published_dead_letters(model.publish_dead_letters);
+    match model.statement_timeout {
+        Some(timeout) => table.with_statement_timeout(timeout),
+        None => table,
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub struct Shown {
     pub signal: Option<String>,
     /// The revision.
     pub revision: Option<i64>,
+    /// When the broker's queue of dead letters got it, or had it.
+    pub published_at: Option<DateTime<Utc>>,
 }
 
 /// A letter with its body. `Display` has a line for each thing known, `Serialize` has everything.
@@ -109,19 +111,26 @@ impl From<Letter> for Shown {
             instance_pk: letter.instance_pk,
             signal: letter.signal,
             revision: letter.revision,
+            published_at: letter.published_at,
         }
     }
 }
 
 impl From<Letter> for ShownWithBody {
     fn from(letter: Letter) -> Self {
-        let body = match String::from_utf8(letter.body.to_vec()) {
-            Ok(text) => Body::Text(text),
-            Err(error) => Body::Hex(hex(error.as_bytes())),
-        };
+        let body = Body::from(&letter.body[..]);
         Self {
             letter: letter.into(),
             body,
+        }
+    }
+}
+
+impl From<&[u8]> for Body {
+    fn from(body: &[u8]) -> Self {
+        match str::from_utf8(body) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Hex(hex(body)),
         }
     }
 }
@@ -194,6 +203,7 @@ impl fmt::Display for ShownWithBody {
             "revision",
             head.revision.map(|revision| revision.to_string()),
         );
+        known("published", head.published_at.map(time));
         match body {
             Body::Text(text) => rows.push(("body", plain(text))),
             Body::Hex(hex) => rows.push(("body (hex)", hex.clone())),
@@ -235,6 +245,7 @@ mod tests {
             instance_pk: None,
             signal: Some("SAVE".to_owned()),
             revision: Some(4),
+            published_at: None,
         }
     }
 

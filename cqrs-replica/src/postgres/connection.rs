@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     database::postgres::{PostgresConfig, connect},
 };
 use serde_json::value::RawValue;
@@ -12,17 +12,18 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    PostgresReplica, bookkeeping, catalog, error::run, letters, references, sql, work::PostgresWork,
+    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, references, sql,
+    work::PostgresWork,
 };
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
-    letter::Violated,
+    letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Reference, TablePlan},
 };
 
 /// How much longer than the server we wait for it to end a statement.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// A connection with its limits.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl PostgresConnection {
 }
 
 impl Backend for PostgresConnection {
+    const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
     type Work<'w> = PostgresWork<'w>;
 
@@ -61,8 +63,7 @@ impl Backend for PostgresConnection {
             .connection
             .begin_with("begin isolation level read committed");
         let transaction = run(self.limit, begin).await?;
-        let idle_limit = self.config.idle_in_transaction_timeout;
-        Ok(PostgresWork::new(transaction, self.limit, idle_limit))
+        Ok(PostgresWork::new(transaction, self.limit, &self.config))
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {
@@ -153,6 +154,34 @@ impl Backend for PostgresConnection {
 
     async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
         letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn take_unpublished(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let connection = &mut self.connection;
+        broker_letters::take(connection, self.limit, queue, cqrs_ids, (hold, limit)).await
+    }
+
+    async fn mark_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> Result<(), StoreError> {
+        broker_letters::mark(&mut self.connection, self.limit, queue, published).await
+    }
+
+    async fn import(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+        retry: bool,
+    ) -> Result<u64, StoreError> {
+        broker_letters::import(&mut self.connection, self.limit, queue, letters, retry).await
     }
 
     async fn close(self) {

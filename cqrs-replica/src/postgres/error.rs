@@ -143,6 +143,13 @@ fn any_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) 
     false
 }
 
+/// Whether the server has ended the statement for the time it took.
+pub(super) fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<PgDatabaseError>()
+        .is_some_and(|error| error.code() == QUERY_CANCELED)
+}
+
 fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
@@ -153,4 +160,5 @@ const FOREIGN_KEY_VIOLATION: &str = "23503";
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";
+const QUERY_CANCELED: &str = "57014";
 const NO_SUCH_SAVEPOINT: &str = "3B001";

@@ -261,6 +261,7 @@ fn letter(row: &PgRow) -> Result<Letter, sqlx::Error> {
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
         waits_for: row.try_get(16)?,
+        published_at: row.try_get(17)?,
     })
 }
 

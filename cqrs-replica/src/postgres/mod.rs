@@ -1,6 +1,7 @@
 //! A replica in a `PostgreSQL` database.
 
 mod bookkeeping;
+mod broker_letters;
 mod catalog;
 mod connection;
 mod error;
@@ -9,6 +10,7 @@ mod references;
 mod savepoint;
 mod sql;
 mod tables;
+mod timeout;
 mod values;
 mod work;
 

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use cqrs_core::{Event, StoreError, database::postgres::classify};
+use cqrs_core::{
+    Event, StoreError,
+    database::postgres::{PostgresConfig, classify},
+};
 use sqlx::{Connection, Postgres, Transaction};
 
 use super::{
     PostgresReplica,
     error::{has_no_transaction, is_aborted, is_unmet_reference, lost_a_race, run},
-    sql,
+    sql, timeout,
 };
 use crate::{
     Failure,
@@ -17,19 +20,38 @@ use crate::{
     letter::{Fault, Reason},
 };
 
+/// How long a handler's statements and pauses may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience<'c> {
+    /// A statement of ours.
+    pub(super) limit: Duration,
+    pub(super) config: &'c PostgresConfig,
+    /// A statement of the handler's, if the model says.
+    pub(super) timeout: Option<Duration>,
+}
+
 /// Gives an event to a handler; what a handler that fails has written is undone.
 pub(super) async fn handle(
     tx: &mut Transaction<'_, Postgres>,
-    limit: Duration,
-    idle_limit: Duration,
+    patience: Patience<'_>,
     handler: &dyn DynHandler<PostgresReplica>,
     event: &Event,
 ) -> Result<Result<(), Fault>, Failed> {
+    let Patience {
+        limit,
+        config,
+        timeout,
+    } = patience;
+    let idle_limit = config.idle_in_transaction_timeout;
     let mut savepoint = run(limit, tx.begin()).await?;
+    if let Some(timeout) = timeout {
+        timeout::set(&mut savepoint, config, timeout).await?;
+    }
     let started = Instant::now();
     let failure = match call::<PostgresReplica>(handler, &mut savepoint, event).await {
         Called::Done => None,
         Called::Failed(failure) => Some(failure),
+        Called::Refused(failed) => return Err(failed),
         // It may have stopped in the middle of a statement.
         Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
     };
@@ -38,7 +60,12 @@ pub(super) async fn handle(
     }
     let released = run(limit, async { Ok(savepoint.commit().await) }).await?;
     match released {
-        Ok(()) => Ok(Ok(())),
+        Ok(()) => {
+            if timeout.is_some() {
+                timeout::reset(tx, config).await?;
+            }
+            Ok(Ok(()))
+        }
         Err(error) if is_aborted(&error) => {
             // The savepoint was rolled back when it was dropped.
             run(limit, sqlx::query(sql::NOW).execute(&mut **tx)).await?;

@@ -1,18 +1,44 @@
 //! Writing to the user's tables, a set of rows at a time.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, future::Future, pin::Pin, time::Duration};
 
 use sqlx::PgConnection;
 
-use super::{error::try_run, values::given};
+use super::{PostgresReplica, error::try_run, timeout, values::given};
 use crate::{
     apply::Failed,
     letter::{Fault, Reason},
+    step::WriteTable,
     table::{Row, TablePlan, TableWrites, checked, key_parts, quoted},
 };
 
 /// How much JSON text is sent at a time.
 const CHUNK: usize = 4 * 1024 * 1024;
+
+/// Writes to a table for a hook.
+#[derive(Debug, Clone, Copy)]
+pub struct TableWriter {
+    pub(super) limit: Duration,
+    /// The model's own, which the server has been told.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl WriteTable<PostgresReplica> for TableWriter {
+    fn write<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        plan: &'a TablePlan,
+        writes: &'a TableWrites<'_>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send + 'a>> {
+        Box::pin(async move {
+            let written = write(connection, self.limit, plan, writes).await;
+            match self.timeout {
+                Some(timeout) => written.map_err(|failed| timeout::blame(failed, timeout)),
+                None => written,
+            }
+        })
+    }
+}
 
 /// Deletes, then upserts. The rows travel as JSON, so that a column's type is the table's own and a
 /// number keeps its digits.

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::postgres::classify};
+use cqrs_core::{
+    CqrsId, Event, QueueName, StoreError,
+    database::postgres::{PostgresConfig, classify},
+};
 use sqlx::{Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
     PostgresReplica,
     error::{run, try_run},
-    letters, savepoint, sql, tables,
+    letters, savepoint, sql,
+    tables::{self, TableWriter},
+    timeout,
 };
 use crate::{
     LetterState,
@@ -18,6 +23,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
+    step::WriteTable,
     table::{TablePlan, TableWrites},
 };
 
@@ -26,25 +32,22 @@ use crate::{
 pub struct PostgresWork<'c> {
     tx: Transaction<'c, Postgres>,
     limit: Duration,
-    idle_limit: Duration,
+    config: &'c PostgresConfig,
 }
 
 impl<'c> PostgresWork<'c> {
     pub(super) const fn new(
         tx: Transaction<'c, Postgres>,
         limit: Duration,
-        idle_limit: Duration,
+        config: &'c PostgresConfig,
     ) -> Self {
-        Self {
-            tx,
-            limit,
-            idle_limit,
-        }
+        Self { tx, limit, config }
     }
 }
 
 impl Work for PostgresWork<'_> {
     type Store = PostgresReplica;
+    type Writer = TableWriter;
 
     async fn take_due(
         &mut self,
@@ -148,15 +151,36 @@ impl Work for PostgresWork<'_> {
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
-        tables::write(&mut self.tx, self.limit, plan, writes).await
+        let nothing = writes.deletes.is_empty() && writes.rows.is_empty();
+        let Some(timeout) = writes.timeout.filter(|_| !nothing) else {
+            return tables::write(&mut self.tx, self.limit, plan, writes).await;
+        };
+        timeout::set(&mut self.tx, self.config, timeout).await?;
+        let timed = self.writer(Some(timeout));
+        timed.write(&mut self.tx, plan, writes).await?;
+        timeout::reset(&mut self.tx, self.config).await?;
+        Ok(())
+    }
+
+    fn writer(&self, timeout: Option<Duration>) -> TableWriter {
+        TableWriter {
+            limit: timeout.map_or(self.limit, timeout::limit),
+            timeout,
+        }
     }
 
     async fn handle(
         &mut self,
         handler: &dyn DynHandler<PostgresReplica>,
         event: &Event,
+        timeout: Option<Duration>,
     ) -> Result<Result<(), Fault>, Failed> {
-        savepoint::handle(&mut self.tx, self.limit, self.idle_limit, handler, event).await
+        let patience = savepoint::Patience {
+            limit: self.limit,
+            config: self.config,
+            timeout,
+        };
+        savepoint::handle(&mut self.tx, patience, handler, event).await
     }
 
     async fn save(

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     database::sqlite::{SqliteConfig, connect},
 };
 use serde_json::value::RawValue;
@@ -12,12 +12,13 @@ use sqlx::{Connection, SqliteConnection as Driver};
 use uuid::Uuid;
 
 use super::{
-    SqliteReplica, bookkeeping, catalog, error::run, letters, references, work::SqliteWork,
+    SqliteReplica, bookkeeping, broker_letters, catalog, error::run, letters, references,
+    work::SqliteWork,
 };
 use crate::{
     Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
-    letter::Violated,
+    letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Reference, TablePlan},
 };
 
@@ -44,6 +45,7 @@ impl SqliteConnection {
 }
 
 impl Backend for SqliteConnection {
+    const TIMES_STATEMENTS: bool = false;
     type Store = SqliteReplica;
     type Work<'w> = SqliteWork<'w>;
 
@@ -140,6 +142,34 @@ impl Backend for SqliteConnection {
 
     async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
         letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn take_unpublished(
+        &mut self,
+        queue: &QueueName,
+        cqrs_ids: &[CqrsId],
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<TakenLetter>, StoreError> {
+        let connection = &mut self.connection;
+        broker_letters::take(connection, self.limit, queue, cqrs_ids, (hold, limit)).await
+    }
+
+    async fn mark_published(
+        &mut self,
+        queue: &QueueName,
+        published: &[(i64, Uuid)],
+    ) -> Result<(), StoreError> {
+        broker_letters::mark(&mut self.connection, self.limit, queue, published).await
+    }
+
+    async fn import(
+        &mut self,
+        queue: &QueueName,
+        letters: &[NewLetter<'_>],
+        retry: bool,
+    ) -> Result<u64, StoreError> {
+        broker_letters::import(&mut self.connection, self.limit, queue, letters, retry).await
     }
 
     async fn close(self) {

@@ -175,6 +175,7 @@ fn letter(row: &SqliteRow) -> Result<Letter, sqlx::Error> {
         signal: row.try_get(14)?,
         revision: row.try_get(15)?,
         waits_for: row.try_get(16)?,
+        published_at: optional_time(row, 17)?,
     })
 }
 

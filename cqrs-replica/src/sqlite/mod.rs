@@ -1,6 +1,7 @@
 //! A replica in an `SQLite` database.
 
 mod bookkeeping;
+mod broker_letters;
 mod catalog;
 mod connection;
 mod error;

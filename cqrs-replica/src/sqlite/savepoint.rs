@@ -27,6 +27,7 @@ pub(super) async fn handle(
     let failure = match call::<SqliteReplica>(handler, &mut savepoint, event).await {
         Called::Done => None,
         Called::Failed(failure) => Some(failure),
+        Called::Refused(failed) => return Err(failed),
         // It may have stopped in the middle of a statement.
         Called::Overdue(fault) => return Err(Failed::Fault { fault, lost: true }),
     };

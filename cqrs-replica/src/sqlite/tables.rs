@@ -1,16 +1,34 @@
 //! Writing to the user's tables, row by row: bound values keep what JSON functions would round.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, time::Duration};
 
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::{error::try_run, values::bindable};
+use super::{SqliteReplica, error::try_run, values::bindable};
 use crate::{
     apply::Failed,
     letter::{Fault, Reason},
+    step::WriteTable,
     table::{TablePlan, TableWrites, checked, key_parts, quoted},
 };
+
+/// Writes to a table for a hook.
+#[derive(Debug, Clone, Copy)]
+pub struct TableWriter {
+    pub(super) limit: Duration,
+}
+
+impl WriteTable<SqliteReplica> for TableWriter {
+    fn write<'a>(
+        &'a self,
+        connection: &'a mut SqliteConnection,
+        plan: &'a TablePlan,
+        writes: &'a TableWrites<'_>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send + 'a>> {
+        Box::pin(write(connection, self.limit, plan, writes))
+    }
+}
 
 /// Deletes, then upserts.
 pub(super) async fn write(

@@ -13,7 +13,7 @@ use super::{
     error::{run, try_run},
     letters, savepoint, sql,
     stored::{optional_uuid, time},
-    tables,
+    tables::{self, TableWriter},
 };
 use crate::{
     LetterState,
@@ -39,6 +39,7 @@ impl<'c> SqliteWork<'c> {
 
 impl Work for SqliteWork<'_> {
     type Store = SqliteReplica;
+    type Writer = TableWriter;
 
     async fn take_due(
         &mut self,
@@ -146,10 +147,15 @@ impl Work for SqliteWork<'_> {
         tables::write(&mut self.tx, self.limit, plan, writes).await
     }
 
+    fn writer(&self, _timeout: Option<Duration>) -> TableWriter {
+        TableWriter { limit: self.limit }
+    }
+
     async fn handle(
         &mut self,
         handler: &dyn DynHandler<SqliteReplica>,
         event: &Event,
+        _timeout: Option<Duration>,
     ) -> Result<Result<(), Fault>, Failed> {
         savepoint::handle(&mut self.tx, self.limit, handler, event).await
     }

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use cqrs_core::{Event, InstanceKey};
+use cqrs_core::{Event, InstanceKey, json::Object};
 use serde_json::value::RawValue;
 
-use super::{Column, Description, Reference, Row};
+use super::{Column, Description, Reference, Row, key_parts};
 use crate::{
     TableModel,
     letter::{Fault, Reason},
@@ -109,23 +109,73 @@ impl TablePlan {
     /// save carries the whole state.
     pub(crate) fn row<'e>(&self, event: &'e Event) -> Result<Row<'e>, Fault> {
         self.check_key(&event.key)?;
-        let mut values: Vec<(usize, &RawValue)> = match &self.members {
-            Members::Mapped(mapping) => mapping
-                .iter()
-                .filter_map(|(member, column)| Some((*column, event.data.get(member)?)))
-                .collect(),
-            Members::ByName(by_name) => event
-                .data
-                .iter()
-                .filter_map(|(member, value)| Some((*by_name.get(member)?, value)))
-                .collect(),
-        };
+        let mut values = self.values(&event.data);
         values.sort_unstable_by_key(|(column, _)| *column);
         self.check(&values)?;
         Ok(Row {
             key: &event.key,
             values,
         })
+    }
+
+    /// The row of this key that data by column makes.
+    pub(crate) fn row_of<'e>(
+        &self,
+        key: &'e InstanceKey,
+        data: &'e Object,
+    ) -> Result<Row<'e>, Fault> {
+        self.check_key(key)?;
+        let mut values = Vec::with_capacity(data.len());
+        for (name, value) in data.iter() {
+            let column = self.columns.iter().position(|column| column.name == name);
+            match column.filter(|&at| self.columns[at].writable) {
+                Some(column) if self.key.contains(&column) => {}
+                Some(column) => values.push((column, value)),
+                None => {
+                    let error = format!("the table has no column {name:?} that takes a value");
+                    return Err(Fault::new(Reason::Schema, error));
+                }
+            }
+        }
+        values.sort_unstable_by_key(|(column, _)| *column);
+        self.check(&values)?;
+        Ok(Row { key, values })
+    }
+
+    /// An event's data by column, the key's columns first.
+    pub(crate) fn mapped(&self, event: &Event) -> Object {
+        let mut mapped = Object::default();
+        for (&column, part) in self.key.iter().zip(key_parts(&event.key)) {
+            if let Ok(value) = RawValue::from_string(part) {
+                mapped.insert(self.columns[column].name.as_str(), value);
+            }
+        }
+        for (name, value) in self.mapped_members(&event.data).iter() {
+            mapped.insert(name, value.to_owned());
+        }
+        mapped
+    }
+
+    /// Those of some members that go into columns, by column.
+    pub(crate) fn mapped_members(&self, members: &Object) -> Object {
+        let mut mapped = Object::default();
+        for (column, value) in self.values(members) {
+            mapped.insert(self.columns[column].name.as_str(), value.to_owned());
+        }
+        mapped
+    }
+
+    fn values<'e>(&self, members: &'e Object) -> Vec<(usize, &'e RawValue)> {
+        match &self.members {
+            Members::Mapped(mapping) => mapping
+                .iter()
+                .filter_map(|(member, column)| Some((*column, members.get(member)?)))
+                .collect(),
+            Members::ByName(by_name) => members
+                .iter()
+                .filter_map(|(member, value)| Some((*by_name.get(member)?, value)))
+                .collect(),
+        }
     }
 
     /// Whether the key has a part for each column: with too few or too many it would be that of other

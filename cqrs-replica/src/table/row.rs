@@ -1,6 +1,6 @@
 //! Rows made of the JSON text that came, so that no number is rounded on its way.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use cqrs_core::{InstanceKey, KeyPart};
 use serde_json::value::RawValue;
@@ -35,6 +35,12 @@ impl<'e> Row<'e> {
 pub struct TableWrites<'e> {
     pub(crate) deletes: Vec<&'e InstanceKey>,
     pub(crate) rows: Vec<Row<'e>>,
+    /// How long a statement may take, if the model says.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "SQLite gives no statement a time of its own")
+    )]
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl TablePlan {

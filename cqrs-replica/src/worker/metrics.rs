@@ -51,6 +51,11 @@ pub(crate) fn lag(lag: Duration) {
     metrics::histogram!("cqrs_replica_lag_seconds").record(lag.as_secs_f64());
 }
 
+/// Dead letters are in the broker's queue of dead letters.
+pub(crate) fn dead_letters_published(count: usize) {
+    metrics::counter!("cqrs_replica_dead_letters_published_total").increment(count as u64);
+}
+
 /// Tombstones were forgotten.
 pub(crate) fn tombstones_pruned(count: u64) {
     metrics::counter!("cqrs_replica_tombstones_pruned_total").increment(count);

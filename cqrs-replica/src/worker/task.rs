@@ -14,6 +14,7 @@ pub(crate) enum Task {
     Receiver,
     Lane(u16),
     Letters,
+    Publishing,
     Heartbeat,
 }
 
@@ -24,6 +25,7 @@ impl Task {
             Self::Receiver => "receiver",
             Self::Lane(_) => "lane",
             Self::Letters => "letters",
+            Self::Publishing => "publishing",
             Self::Heartbeat => "heartbeat",
         }
     }

@@ -1,12 +1,16 @@
 //! Handlers: one transaction with the bookkeeping, and a verdict.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use cqrs_core::StoreError;
-use cqrs_replica::{Applied, LetterState, SkipReason};
+use cqrs_core::{Event, Signal, StoreError};
+use cqrs_replica::{Applied, Failure, Handler, LetterState, Model, ReplicaStore, SkipReason};
 
 use super::{
-    fixture::{APPLIED, Fixture, Replica, assert_eq_rows, attempts},
+    fixture::{APPLIED, Fixture, Replica, assert_eq_rows, attempts, id},
     message::{account, gone},
     recorder::{Script, Step},
 };
@@ -171,4 +175,38 @@ pub(super) async fn a_latest_handler_skips_what_is_overtaken<F: Fixture>() {
         ]
     );
     assert_eq_rows(&replica.seen().await, &["1|SAVE|5", "1|SAVE|7"]);
+}
+
+/// Keeps names in memory.
+#[derive(Clone, Default)]
+struct Cache(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl<S: ReplicaStore> Handler<S> for Cache {
+    async fn apply(&self, _: &mut S::Connection, event: &Event) -> Result<(), Failure> {
+        let key = event.key.canonical();
+        let mut names = self.0.lock().map_err(|_| "the cache is broken")?;
+        match event.signal {
+            Signal::Delete => names.remove(&key),
+            Signal::Save | Signal::Sync => {
+                let name = event.data.get("name").ok_or("there is no name")?;
+                names.insert(key, name.get().to_owned())
+            }
+        };
+        Ok(())
+    }
+}
+
+pub(super) async fn a_handler_needs_no_database<F: Fixture>() {
+    let cache = Cache::default();
+    let model = Model::handler(id("account"), cache.clone()).latest();
+    let mut replica = Replica::<F>::new(&[], [model]).await;
+    replica
+        .apply(&[account(1, 0, "a"), account(2, 0, "b"), account(1, 1, "c")])
+        .await;
+    replica.apply(&[account(1, 0, "a"), gone(2, 1)]).await;
+    let names = cache.0.lock().unwrap().clone();
+    assert_eq!(
+        names,
+        BTreeMap::from([("1".to_owned(), "\"c\"".to_owned())])
+    );
 }

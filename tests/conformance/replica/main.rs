@@ -11,8 +11,10 @@
 #[macro_use]
 mod fixture;
 mod bookkeeping;
+mod broker_letters;
 mod faults;
 mod handlers;
+mod hooks;
 mod in_step;
 mod letters;
 mod message;
@@ -21,6 +23,7 @@ mod order;
 mod postgres;
 mod recorder;
 mod references;
+mod retries;
 mod schema;
 mod sqlite;
 mod syncs;

@@ -27,6 +27,13 @@ pub(super) struct Message {
     pub(super) id: Option<Uuid>,
     /// JSON.
     pub(super) expires: String,
+    /// JSON.
+    pub(super) previous: String,
+    /// JSON.
+    pub(super) meta: String,
+    pub(super) retries: u32,
+    /// How it comes, if not by broadcast.
+    pub(super) routing_key: Option<String>,
     /// Instead of all this.
     pub(super) body: Option<Vec<u8>>,
 }
@@ -44,6 +51,10 @@ impl Message {
             forced: false,
             id: None,
             expires: "null".to_owned(),
+            previous: "null".to_owned(),
+            meta: "{}".to_owned(),
+            retries: 0,
+            routing_key: None,
             body: None,
         }
     }
@@ -111,6 +122,33 @@ impl Message {
         }
     }
 
+    pub(super) fn previous(self, data: &str) -> Self {
+        Self {
+            previous: data.to_owned(),
+            ..self
+        }
+    }
+
+    pub(super) fn meta(self, meta: &str) -> Self {
+        Self {
+            meta: meta.to_owned(),
+            ..self
+        }
+    }
+
+    pub(super) fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// To one queue alone.
+    pub(super) fn direct(self, queue: &str) -> Self {
+        let routing_key = Some(format!("cqrs.{queue}.{}", self.cqrs_id));
+        Self {
+            routing_key,
+            ..self
+        }
+    }
+
     pub(super) fn body(&self) -> Vec<u8> {
         if let Some(body) = &self.body {
             return body.clone();
@@ -119,16 +157,19 @@ impl Message {
         let comma = if self.data.is_empty() { "" } else { "," };
         format!(
             "{{\"signal_type\":\"{}\",\"cqrs_id\":\"{}\",\"instance_data\":{{{}{comma}\
-             \"cqrs_revision\":{},\"cqrs_updated\":\"{updated}\"}},\"previous_data\":null,\
-             \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":0,\"expires\":{},\
-             \"meta\":{{}}}}",
+             \"cqrs_revision\":{},\"cqrs_updated\":\"{updated}\"}},\"previous_data\":{},\
+             \"instance_pk\":{},\"correlation_id\":\"c-{}\",\"retries\":{},\"expires\":{},\
+             \"meta\":{}}}",
             self.signal,
             self.cqrs_id,
             self.data,
             self.revision,
+            self.previous,
             self.key,
             self.revision,
+            self.retries,
             self.expires,
+            self.meta,
         )
         .into_bytes()
     }
@@ -137,7 +178,10 @@ impl Message {
         Incoming::new(Delivery {
             tag: DeliveryTag(1),
             message_id: self.id,
-            routing_key: self.cqrs_id.to_owned(),
+            routing_key: self
+                .routing_key
+                .clone()
+                .unwrap_or_else(|| self.cqrs_id.to_owned()),
             body: Bytes::from(self.body()),
             headers: Headers {
                 trace: None,

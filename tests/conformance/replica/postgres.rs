@@ -14,6 +14,7 @@ mod kinds;
 mod plans;
 mod references;
 mod sessions;
+mod timeouts;
 
 /// A database on the tests' server.
 pub(super) struct Database {

@@ -2,7 +2,7 @@
 
 use cqrs_core::{SecretUrl, StoreError, database::sqlite::SqliteConfig};
 use cqrs_replica::{
-    Applied, TableModel,
+    Applied, ReplicaSession, TableModel,
     sqlite::{SqliteReplica, migrate, statements},
 };
 use sqlx::{
@@ -12,7 +12,7 @@ use sqlx::{
 use tempfile::TempDir;
 
 use super::{
-    fixture::{APPLIED, Fixture, Replica, assert_eq_rows, table},
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
     message::Message,
 };
 
@@ -148,6 +148,21 @@ impl Fixture for Database {
 
 suite!(Database);
 
+#[tokio::test]
+async fn a_statement_timeout_is_refused_at_the_start() {
+    let timeout = std::time::Duration::from_secs(1);
+    let model = table("account", TableModel::new("account", "id"));
+    let models = [model.with_statement_timeout(timeout)];
+    let mut replica = Replica::<Database>::new(&[ACCOUNT], models).await;
+    let error = replica
+        .session
+        .check_models(&replica.models)
+        .await
+        .unwrap_err();
+    let words = error.to_string();
+    assert!(words.contains("`statement_timeout`"), "{words}");
+}
+
 /// The hot statements find their rows by index.
 #[tokio::test]
 async fn hot_statements_use_their_indexes() {
@@ -181,6 +196,17 @@ async fn hot_statements_use_their_indexes() {
             vec!["cqrs_dead_letter_reference (queue=? AND waits_for=? AND next_attempt_at>?)"],
         ),
         ("next_due", vec!["cqrs_dead_letter_due (queue=?"]),
+        (
+            "take_unpublished",
+            vec!["cqrs_dead_letter_unpublished (queue=? AND cqrs_id=?)"],
+        ),
+        (
+            "import_letter",
+            vec![
+                "cqrs_dead_letter_message (queue=? AND message_id=?)",
+                "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?)",
+            ],
+        ),
     ] {
         let (_, sql) = statements()
             .iter()

@@ -1,6 +1,6 @@
 //! Syncs: the current state once more.
 
-use cqrs_replica::{Applied, Model, SkipReason, TableModel};
+use cqrs_replica::{Applied, Model, Models, SkipReason, TableModel, WaitReason};
 
 use super::{
     fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, table},
@@ -102,4 +102,53 @@ pub(super) async fn a_sync_does_not_bring_back_the_dead<F: Fixture>() {
     assert_eq!(replica.one(&sync(1, "s", 1)).await, deleted);
     assert_eq!(replica.one(&sync(2, "s", 2)).await, APPLIED);
     assert_eq_rows(&replica.rows(NAMES).await, &["s"]);
+}
+
+pub(super) async fn only_direct_syncs_are_applied_where_that_is_asked_for<F: Fixture>() {
+    let model = table("account", TableModel::new("account", "id"));
+    let model: Model<F::Store> = model.with_only_direct_syncs(true);
+    let mut replica = Replica::<F>::new(&[ACCOUNT], [model]).await;
+    let broadcast = Applied::Skipped(SkipReason::BroadcastSync);
+    let answers = replica
+        .apply(&[
+            account(1, 0, "a"),
+            sync(0, "all", 1),
+            sync(0, "one", 2).direct("billing"),
+            account(2, 0, "b"),
+            gone(2, 1),
+        ])
+        .await;
+    assert_eq!(answers[1], broadcast);
+    assert_eq_rows(&replica.rows(NAMES).await, &["one"]);
+    // The broadcast has left no trace: the same message, sent directly, is new.
+    assert_eq!(
+        replica.one(&sync(0, "same", 1).direct("billing")).await,
+        APPLIED
+    );
+    assert_eq_rows(&replica.rows(NAMES).await, &["same"]);
+    assert!(replica.letters().await.is_empty());
+}
+
+pub(super) async fn a_sync_that_waited_is_judged_by_how_it_came<F: Fixture>() {
+    let mut replica = Replica::<F>::new(&[ACCOUNT], []).await;
+    let other = |message: Message| Message {
+        key: "2".to_owned(),
+        ..message
+    };
+    let unknown = Applied::Waiting(WaitReason::UnknownModel);
+    let answers = replica
+        .apply(&[
+            sync(0, "all", 1),
+            other(sync(0, "one", 2)).direct("billing"),
+        ])
+        .await;
+    assert_eq!(answers, [unknown.clone(), unknown]);
+    let model = table("account", TableModel::new("account", "id"));
+    let model: Model<F::Store> = model.with_only_direct_syncs(true);
+    replica.models = Models::new([model]).unwrap();
+    assert_eq!(
+        replica.due().await.applied,
+        [Applied::Skipped(SkipReason::BroadcastSync), APPLIED]
+    );
+    assert_eq_rows(&replica.rows(NAMES).await, &["one"]);
 }

@@ -10,6 +10,7 @@
 
 #[macro_use]
 mod fixture;
+mod browsing;
 mod confirms;
 mod consuming;
 mod content;

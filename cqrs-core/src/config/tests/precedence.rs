@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SAMPLE, file, load, refusal};
+use super::{SAMPLE, file, lines, load, refusal};
 use crate::config::{Broker, Config, ExpiredMessage, ExpiredRow, Relay, Replica, Sources};
 
 #[test]
@@ -135,4 +135,60 @@ fn retry_policies_come_from_the_keys() {
         (destination.max, destination.max_attempts),
         (Duration::from_secs(5), None)
     );
+}
+
+const REPLICA: &str = "[replica]\ndatabase = 'postgres://r'\nqueue = 'q'\n";
+const MODEL: &str = "[[replica.model]]\ncqrs_id = 'a'\ntable = 'a'\nkey = 'id'\n";
+
+#[test]
+fn a_model_overrides_the_retry_policy_of_its_replica() {
+    let config = load(&format!(
+        "{REPLICA}max_attempts = 'unlimited'\nretry_max = '1h'\n{MODEL}max_attempts = 1\n\
+         retry_factor = 3\nretry_initial = '10m'\nstatement_timeout = '500ms'\n\
+         only_direct_syncs = true\n[[replica.model]]\ncqrs_id = 'b'\ntable = 'b'\nkey = 'id'"
+    ));
+    let replica = config.require_replica().unwrap();
+    let [own, usual] = &replica.models[..] else {
+        panic!("{:?}", replica.models);
+    };
+    let retry = replica.retry_of(own);
+    assert_eq!((retry.max_attempts, retry.factor), (Some(1), 3.0));
+    assert_eq!(
+        (retry.initial, retry.max),
+        (Duration::from_mins(10), Duration::from_hours(1))
+    );
+    assert_eq!(own.statement_timeout, Some(Duration::from_millis(500)));
+    assert!(own.only_direct_syncs && !usual.only_direct_syncs);
+    assert_eq!(replica.retry_of(usual), replica.retry());
+    assert_eq!(replica.retry().max_attempts, None);
+}
+
+#[test]
+fn a_models_values_must_agree_with_each_other_and_with_its_replicas() {
+    for (replica, model, words) in [
+        (
+            "",
+            "retry_initial = '2s'\nretry_max = '1s'",
+            "is longer than retry_max",
+        ),
+        ("", "retry_initial = '10m'", "set both for the model"),
+        (
+            "database = 'sqlite://r'",
+            "statement_timeout = '1s'",
+            "which SQLite does not know",
+        ),
+        ("", "statement_timeout = '9ms'", "from 10ms to 10m"),
+        ("", "max_attempts = 0", "or \"unlimited\""),
+    ] {
+        let replica = if replica.is_empty() {
+            "database = 'postgres://r'"
+        } else {
+            replica
+        };
+        let found = lines(&format!(
+            "[replica]\nqueue = 'q'\n{replica}\n{MODEL}{model}"
+        ));
+        assert_eq!(found.len(), 1, "{model}: {found:?}");
+        assert!(found[0].contains(words), "{model}: {found:?}");
+    }
 }

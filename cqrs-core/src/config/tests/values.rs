@@ -28,6 +28,11 @@ fn numbers_durations_and_words_have_their_limits() {
         ("replica.prefetch = 65536", "replica.prefetch = 65535"),
         ("replica.lanes = 0", "replica.lanes = 64"),
         ("replica.batch_size = 5001", "replica.batch_size = 5000"),
+        ("replica.max_attempts = 0", "replica.max_attempts = 1"),
+        (
+            "replica.max_attempts = 'none'",
+            "replica.max_attempts = 'unlimited'",
+        ),
         ("replica.batch_wait = '2s'", "replica.batch_wait = '0s'"),
         ("replica.retry_factor = 0.9", "replica.retry_factor = 1"),
         ("replica.retry_factor = nan", "replica.retry_factor = 1.5"),

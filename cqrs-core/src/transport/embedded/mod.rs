@@ -17,6 +17,7 @@
 //!
 //! One writer at a time writes to the file, also a stopped one: that stops them all.
 
+mod browser;
 mod config;
 mod connection;
 mod consumer;
@@ -32,12 +33,13 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 
+pub use browser::EmbeddedBrowser;
 pub use config::EmbeddedConfig;
 pub use publisher::EmbeddedPublisher;
 pub use subscriber::EmbeddedSubscriber;
 
 use self::{connection::Connection, error::classify};
-use super::{Subscription, Transport, TransportError};
+use super::{Browse, Subscription, Transport, TransportError};
 use crate::QueueName;
 
 /// A broker in a file.
@@ -106,5 +108,13 @@ impl Transport for Embedded {
         subscription: &Subscription,
     ) -> Result<EmbeddedSubscriber, TransportError> {
         EmbeddedSubscriber::open(Arc::clone(&self.shared), subscription).await
+    }
+}
+
+impl Browse for Embedded {
+    type Browser = EmbeddedBrowser;
+
+    async fn browse(&self, queue: &QueueName) -> Result<EmbeddedBrowser, TransportError> {
+        EmbeddedBrowser::open(Arc::clone(&self.shared), queue).await
     }
 }

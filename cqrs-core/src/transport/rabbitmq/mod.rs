@@ -13,6 +13,7 @@
 //! | nack | [`Outcome::Refused`](super::Outcome::Refused) |
 //! | no queue bound | [`Outcome::Unroutable`](super::Outcome::Unroutable) |
 
+mod browser;
 mod config;
 mod connection;
 mod error;
@@ -25,12 +26,13 @@ use std::{future::Future, sync::Arc};
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 
+pub use browser::RabbitMqBrowser;
 pub use config::RabbitMqConfig;
 pub use publisher::RabbitMqPublisher;
 pub use subscriber::RabbitMqSubscriber;
 
 use self::{connection::Connection, error::Fault};
-use super::{Subscription, Transport, TransportError};
+use super::{Browse, Subscription, Transport, TransportError};
 use crate::QueueName;
 
 /// A RabbitMQ, or another broker that speaks AMQP 0-9-1 with publisher confirms.
@@ -102,6 +104,15 @@ impl Transport for RabbitMq {
         subscription: &Subscription,
     ) -> Result<RabbitMqSubscriber, TransportError> {
         self.in_time(RabbitMqSubscriber::open(&self.config, subscription))
+            .await
+    }
+}
+
+impl Browse for RabbitMq {
+    type Browser = RabbitMqBrowser;
+
+    async fn browse(&self, queue: &QueueName) -> Result<RabbitMqBrowser, TransportError> {
+        self.in_time(RabbitMqBrowser::open(&self.config, queue))
             .await
     }
 }

@@ -1,5 +1,7 @@
 //! What travels beside a body, as AMQP properties.
 
+use std::time::Duration;
+
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -10,7 +12,7 @@ use crate::transport::{Headers, Message};
 
 /// Persistent, since that is not the default of AMQP; `text/plain`, since Kombu decodes
 /// `application/json` by itself and django-cqrs's Kombu worker then dies on the result.
-pub(super) fn of(message: &Message) -> BasicProperties {
+pub(super) fn of(message: &Message, time_to_live: Option<Duration>) -> BasicProperties {
     let mut headers = FieldTable::default();
     if let Some(trace) = &message.headers.trace {
         headers.insert(
@@ -25,12 +27,17 @@ pub(super) fn of(message: &Message) -> BasicProperties {
         headers.insert(Headers::FORCED.into(), AMQPValue::Boolean(true));
     }
     let recorded = u64::try_from(message.timestamp.timestamp()).unwrap_or_default();
-    BasicProperties::default()
+    let properties = BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type("text/plain".into())
         .with_message_id(message.message_id.to_string().into())
         .with_timestamp(recorded)
-        .with_headers(headers)
+        .with_headers(headers);
+    match time_to_live {
+        // As text, as AMQP has it.
+        Some(time) => properties.with_expiration(time.as_millis().to_string().into()),
+        None => properties,
+    }
 }
 
 pub(super) fn message_id(properties: &BasicProperties) -> Option<Uuid> {

@@ -53,7 +53,11 @@ impl RabbitMqPublisher {
     }
 
     /// Sends as many as may be in flight and waits for all their confirms.
-    async fn publish_some(&self, messages: &[Message]) -> Result<Vec<Outcome>, TransportError> {
+    async fn publish_some(
+        &self,
+        messages: &[Message],
+        time_to_live: Option<Duration>,
+    ) -> Result<Vec<Outcome>, TransportError> {
         let channel = self.connection.channel();
         let mut sends: Vec<_> = messages
             .iter()
@@ -66,7 +70,7 @@ impl RabbitMqPublisher {
                         immediate: false,
                     },
                     &message.body,
-                    properties::of(message),
+                    properties::of(message, time_to_live),
                 )))
             })
             .collect();
@@ -109,6 +113,32 @@ impl RabbitMqPublisher {
         mark_returned(messages, &mut outcomes, &returned);
         Ok(outcomes)
     }
+
+    async fn publish_all(
+        &mut self,
+        messages: &[Message],
+        time_to_live: Option<Duration>,
+    ) -> Result<Vec<Outcome>, TransportError> {
+        if std::mem::replace(&mut self.spent, true) {
+            return Err(Fault::Spent.into());
+        }
+        let mut outcomes = Vec::with_capacity(messages.len());
+        // A collective confirm costs the driver a look at all pending ones.
+        for some in messages.chunks(self.max_in_flight) {
+            // A blocked connection writes nothing and fails nothing: only time tells.
+            match tokio::time::timeout(self.confirm_timeout, self.publish_some(some, time_to_live))
+                .await
+            {
+                Ok(answer) => outcomes.append(&mut answer?),
+                Err(_) if self.connection.blocked() => {
+                    return Err(Fault::Blocked(self.confirm_timeout).into());
+                }
+                Err(_) => return Err(Fault::Silent(self.confirm_timeout, "no confirm").into()),
+            }
+        }
+        self.spent = false;
+        Ok(outcomes)
+    }
 }
 
 fn mark_returned(messages: &[Message], outcomes: &mut [Outcome], returned: &HashSet<Uuid>) {
@@ -124,23 +154,15 @@ fn mark_returned(messages: &[Message], outcomes: &mut [Outcome], returned: &Hash
 
 impl Publisher for RabbitMqPublisher {
     async fn publish(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, TransportError> {
-        if std::mem::replace(&mut self.spent, true) {
-            return Err(Fault::Spent.into());
-        }
-        let mut outcomes = Vec::with_capacity(messages.len());
-        // A collective confirm costs the driver a look at all pending ones.
-        for some in messages.chunks(self.max_in_flight) {
-            // A blocked connection writes nothing and fails nothing: only time tells.
-            match tokio::time::timeout(self.confirm_timeout, self.publish_some(some)).await {
-                Ok(answer) => outcomes.append(&mut answer?),
-                Err(_) if self.connection.blocked() => {
-                    return Err(Fault::Blocked(self.confirm_timeout).into());
-                }
-                Err(_) => return Err(Fault::Silent(self.confirm_timeout, "no confirm").into()),
-            }
-        }
-        self.spent = false;
-        Ok(outcomes)
+        self.publish_all(messages, None).await
+    }
+
+    async fn publish_for(
+        &mut self,
+        messages: &[Message],
+        time_to_live: Duration,
+    ) -> Result<Vec<Outcome>, TransportError> {
+        self.publish_all(messages, Some(time_to_live)).await
     }
 
     async fn close(self) {

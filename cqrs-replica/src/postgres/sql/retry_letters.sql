@@ -2,7 +2,7 @@
 -- Named letters also while they are in backoff or wait for a row; without names, the dead ones.
 update cqrs_dead_letter
 set state = 'retrying', attempts = 0, next_attempt_at = clock_timestamp(),
-    updated_at = clock_timestamp()
+    updated_at = clock_timestamp(), published_at = null, publish_held_until = null
 where queue = $1
   and case when $2::bigint[] is null then state = 'dead'
            else id = any($2) and (state = any(array['dead', 'retrying'])

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use cqrs_core::{
-    QueueName, StoreError,
+    CqrsId, QueueName, StoreError,
     transport::{
         Ack, Delivery, DeliveryTag, Headers, Message, Outcome, Publisher, Subscriber, Subscription,
         Transport, TransportError,
@@ -21,8 +21,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Models, ReplicaSession,
-    ReplicaStatus, ReplicaStore, WorkerBeat,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, Models,
+    ReplicaSession, ReplicaStatus, ReplicaStore, UnpublishedLetter, WorkerBeat,
 };
 
 /// Something that the worker did.
@@ -312,6 +312,33 @@ impl ReplicaSession for Fake {
         _: Option<&[i64]>,
     ) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn letters_to_publish(
+        &mut self,
+        _: &QueueName,
+        _: &[CqrsId],
+        _: Duration,
+        _: usize,
+    ) -> Result<Vec<UnpublishedLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn letters_published(
+        &mut self,
+        _: &QueueName,
+        _: &[(i64, Uuid)],
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn letter_import(
+        &mut self,
+        _: &QueueName,
+        _: Vec<Incoming>,
+        _: bool,
+    ) -> Result<Imported, StoreError> {
+        Ok(Imported::default())
     }
 
     async fn close(self) {}

@@ -16,6 +16,11 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
         "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
         "supersede" => "text, text[], text[], bigint[]",
+        "take_unpublished" => "text, text[], bigint, bigint",
+        "import_letter" => {
+            "text, boolean, text, integer, uuid, text, bytea, text, boolean, boolean, text, text, text, \
+             bigint"
+        }
         other => panic!("{other} is not known here"),
     };
     let run = |sql: String| sqlx::query(AssertSqlSafe(sql));
@@ -66,6 +71,16 @@ async fn hot_statements_use_their_indexes() {
                 "supersede",
                 "'q', array['account'], array['7'], array[1]",
                 vec!["cqrs_dead_letter_instance"],
+            ),
+            (
+                "take_unpublished",
+                "'q', array['account'], 100, 1000000",
+                vec!["cqrs_dead_letter_unpublished"],
+            ),
+            (
+                "import_letter",
+                "'q', false, '', 1, gen_random_uuid(), '', '', '', true, false, 'account', '7', '', 1",
+                vec!["cqrs_dead_letter_message", "cqrs_dead_letter_instance"],
             ),
             (
                 "wake_referring",

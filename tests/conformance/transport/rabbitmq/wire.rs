@@ -1,5 +1,7 @@
 //! What a Django service on the other end sees, and what it may send.
 
+use std::time::Duration;
+
 use cqrs_core::transport::{
     Headers, Message, Outcome, Publisher, Routing, Subscription, Transport,
 };
@@ -71,6 +73,17 @@ async fn properties_and_topology_are_those_of_django_cqrs() {
     assert_eq!(headers.get("cqrs-forced"), Some(&AMQPValue::Boolean(true)));
     assert_eq!(headers.len(), 3);
     assert!(properties.expiration().is_none() && properties.content_encoding().is_none());
+
+    let mut publisher = server.transport().publisher().await.unwrap();
+    let ten_days = Duration::from_hours(240);
+    let outcomes = publisher
+        .publish_for(std::slice::from_ref(&sent), ten_days)
+        .await;
+    assert_eq!(outcomes.unwrap(), [Outcome::Confirmed]);
+    publisher.close().await;
+    let got = admin.get(&dead).await.expect("a message");
+    let expiration = got.properties.expiration().as_ref().unwrap();
+    assert_eq!(expiration.as_str(), "864000000");
     admin.close().await;
     server.clean(&[&billing.queue, &dead]).await;
 }

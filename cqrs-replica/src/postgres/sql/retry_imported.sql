@@ -1,0 +1,6 @@
+-- cqrs-replica: retry_imported
+-- A message imported to be tried again that stands here as a dead letter already.
+update cqrs_dead_letter
+set state = 'retrying', attempts = 0, next_attempt_at = clock_timestamp(),
+    updated_at = clock_timestamp(), published_at = null, publish_held_until = null
+where queue = $1 and message_id = $2 and next_attempt_at is null and state = 'dead'

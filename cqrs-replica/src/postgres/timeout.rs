@@ -1,0 +1,79 @@
+//! A model's own statement timeout, within the worker's transaction. A model without one costs
+//! nothing here.
+
+use std::{error::Error, time::Duration};
+
+use cqrs_core::{StoreError, database::postgres::PostgresConfig};
+use sqlx::PgConnection;
+
+use super::{
+    connection::GRACE,
+    error::{is_cancelled, run},
+    sql,
+};
+use crate::{
+    apply::Failed,
+    letter::{Fault, Reason},
+};
+
+/// How long we wait for a statement that the server ends after this long.
+pub(super) fn limit(timeout: Duration) -> Duration {
+    timeout + GRACE
+}
+
+/// From here on no statement takes longer. A lock is waited for no longer than half of it, so that
+/// such a wait is not taken for the statement's own slowness.
+pub(super) async fn set(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    timeout: Duration,
+) -> Result<(), StoreError> {
+    let lock = config.lock_timeout.min(timeout / 2);
+    put(connection, config, timeout, lock).await
+}
+
+/// From here on statements have the session's times again.
+pub(super) async fn reset(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+) -> Result<(), StoreError> {
+    let (statement, lock) = (config.statement_timeout, config.lock_timeout);
+    put(connection, config, statement, lock).await
+}
+
+async fn put(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    statement: Duration,
+    lock: Duration,
+) -> Result<(), StoreError> {
+    let milliseconds = |time: Duration| time.as_millis().max(1).to_string();
+    let set = sqlx::query(sql::SET_TIMEOUTS)
+        .bind(milliseconds(statement))
+        .bind(milliseconds(lock));
+    run(limit(config.statement_timeout), set.execute(connection)).await?;
+    Ok(())
+}
+
+/// A statement that the server has ended is the message's fault, since its model says so.
+pub(super) fn blame(failed: Failed, timeout: Duration) -> Failed {
+    match failed {
+        Failed::Store(StoreError::Unavailable(error)) if is_ended(&*error) => {
+            let error = format!("a statement took longer than the model's {timeout:?}");
+            let fault = Fault::new(Reason::Database, error);
+            Failed::Fault { fault, lost: false }
+        }
+        failed => failed,
+    }
+}
+
+fn is_ended(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if is_cancelled(error) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
