@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use cqrs_core::config::{Config, Needed, Sources};
+use cqrs_outbox::Recorder;
 use sqlx::{Connection, PgConnection};
 
 /// Fills and changes the table `packages` of the master's database.
@@ -54,7 +55,12 @@ async fn main() -> Result<()> {
     let mut sources = Sources::read(&cli.config)?;
     sources.env = std::env::vars().collect();
     let config = Config::load_for(&sources, &[Needed::Master])?;
-    let database = &config.require_master()?.database;
+    let master = config.require_master()?;
+    let database = &master.database;
+    let mut recorder = Recorder::new();
+    if let Some(ttl) = master.message_ttl {
+        recorder = recorder.with_ttl(ttl);
+    }
     if matches!(cli.command, Command::Migrate) {
         cqrs_outbox::migrate(database).await?;
     }
@@ -82,16 +88,16 @@ async fn main() -> Result<()> {
             }
             let packages: Vec<_> = packages.into_values().collect();
             for batch in packages.chunks(batch) {
-                table::save(&mut connection, batch).await?;
+                table::save(&mut connection, &recorder, batch).await?;
             }
             println!("catalog: loaded {} packages", packages.len());
         }
         Command::Update { every } => {
-            let count = table::update(&mut connection, every, batch).await?;
+            let count = table::update(&mut connection, &recorder, every, batch).await?;
             println!("catalog: updated {count} packages");
         }
         Command::Remove { every } => {
-            let count = table::remove(&mut connection, every, batch).await?;
+            let count = table::remove(&mut connection, &recorder, every, batch).await?;
             println!("catalog: removed {count} packages");
         }
     }

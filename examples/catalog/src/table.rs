@@ -1,7 +1,7 @@
 //! The table, and the transactions that change it.
 
 use anyhow::Result;
-use cqrs_outbox::{self as outbox, Change};
+use cqrs_outbox::{Change, Recorder};
 use sqlx::{Connection, PgConnection, types::Json};
 
 use crate::package::Package;
@@ -31,13 +31,18 @@ pub(crate) async fn create(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// Writes packages and records their new state: both or neither.
-pub(crate) async fn save(connection: &mut PgConnection, packages: &[Package]) -> Result<()> {
+pub(crate) async fn save(
+    connection: &mut PgConnection,
+    recorder: &Recorder,
+    packages: &[Package],
+) -> Result<()> {
     let mut tx = connection.begin().await?;
     sqlx::query(UPSERT)
         .bind(Json(packages))
         .execute(&mut *tx)
         .await?;
-    outbox::record_all(&mut tx, packages.iter().map(Change::saved)).await?;
+    let changes = packages.iter().map(Change::saved);
+    recorder.record_all(&mut tx, changes).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -45,6 +50,7 @@ pub(crate) async fn save(connection: &mut PgConnection, packages: &[Package]) ->
 /// Marks every n-th package as optional reading; the previous values travel with the event.
 pub(crate) async fn update(
     connection: &mut PgConnection,
+    recorder: &Recorder,
     every: u32,
     batch: usize,
 ) -> Result<usize> {
@@ -52,7 +58,8 @@ pub(crate) async fn update(
     for before in before.chunks(batch) {
         let after: Vec<_> = before.iter().cloned().map(changed).collect();
         let mut tx = connection.begin().await?;
-        outbox::bulk_update(&mut tx, before.iter().zip(&after)).await?;
+        let pairs = before.iter().zip(&after);
+        recorder.bulk_update(&mut tx, pairs).await?;
         tx.commit().await?;
     }
     Ok(before.len())
@@ -61,6 +68,7 @@ pub(crate) async fn update(
 /// Deletes every n-th package.
 pub(crate) async fn remove(
     connection: &mut PgConnection,
+    recorder: &Recorder,
     every: u32,
     batch: usize,
 ) -> Result<usize> {
@@ -71,7 +79,8 @@ pub(crate) async fn remove(
             .bind(Json(packages))
             .execute(&mut *tx)
             .await?;
-        outbox::record_all(&mut tx, packages.iter().map(Change::deleted)).await?;
+        let changes = packages.iter().map(Change::deleted);
+        recorder.record_all(&mut tx, changes).await?;
         tx.commit().await?;
     }
     Ok(packages.len())
