@@ -2,12 +2,22 @@
 //! `docs/migrating-from-django-cqrs.md` promises.
 
 use anyhow::{Result, ensure};
+use chrono::{DateTime, NaiveTime, TimeDelta};
 use cqrs_core::Signal;
-use cqrs_outbox::{self as outbox, Change};
+use cqrs_outbox::{self as outbox, Change, form};
 use cqrs_tests::wait::{Seen, until};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{compare::PATIENCE, django::Django, our_master, shop};
+
+/// As `cqrs_outbox::form` writes it.
+#[derive(Serialize)]
+struct Length(#[serde(with = "form::duration")] TimeDelta);
+
+/// Likewise.
+#[derive(Serialize)]
+struct Bytes(#[serde(with = "form::bytes")] Vec<u8>);
 
 /// A column, a value as we send it, and what the Django replica's database then has:
 /// nothing where it refuses.
@@ -65,7 +75,38 @@ fn forms() -> Vec<Form> {
         ("period", json!("-1 days -02:03:04.5"), before),
         ("period", json!("-P1DT2H3M4.5S"), None),
         ("period", json!(93784.5), None),
+        (
+            "period",
+            json!(Length(TimeDelta::milliseconds(93_784_500))),
+            day,
+        ),
+        (
+            "period",
+            json!(Length(TimeDelta::milliseconds(-93_784_500))),
+            before,
+        ),
+        (
+            "period",
+            json!(Length(TimeDelta::minutes(-90))),
+            Some("-01:30:00"),
+        ),
+        ("period", json!(Length(TimeDelta::zero())), Some("00:00:00")),
         ("payload", json!("3q2+7w=="), None),
+        (
+            "base64",
+            json!(Bytes(vec![0, 255, 226, 152, 131])),
+            Some("00ffe29883"),
+        ),
+        (
+            "clock",
+            json!(NaiveTime::from_hms_micro_opt(3, 4, 5, 678_901)),
+            Some("03:04:05.678901"),
+        ),
+        (
+            "moment",
+            json!(DateTime::from_timestamp(1_767_323_045, 0)),
+            Some("2026-01-02 03:04:05+00"),
+        ),
         ("payload", json!("\\xdeadbeef"), None),
         ("payload", json!([222, 173, 190, 239]), None),
         ("base64", json!("3q2+7w=="), Some("deadbeef")),

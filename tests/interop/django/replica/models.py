@@ -1,7 +1,5 @@
 """The same shop, as a copy. References are plain keys, except in `OrderCopy`, which has a foreign key."""
 
-from base64 import b64decode
-
 from dj_cqrs.mixins import ReplicaMixin
 from django.db import models
 
@@ -123,7 +121,7 @@ class Sample(ReplicaMixin):
 
     @classmethod
     def cqrs_create(cls, sync, mapped_data, previous_data=None):
-        # JSON has no bytes, and a BinaryField takes nothing else.
-        if 'base64' in mapped_data:
-            mapped_data['base64'] = b64decode(mapped_data['base64'])
+        # JSON has no bytes, and a BinaryField takes nothing else; but it can read base64.
+        field = cls._meta.get_field('base64')
+        mapped_data['base64'] = field.to_python(mapped_data.get('base64'))
         return super().cqrs_create(sync, mapped_data, previous_data)
