@@ -12,9 +12,10 @@
 //! For other masters the revision may restart at 0 after a delete, and a delete may carry too low a
 //! revision, so time decides as well, with a tolerance t between clocks: a SAVE on a live instance
 //! applies if its revision is higher, or equal with a newer time, or 0 and newer by more than t (a
-//! restart); a DELETE applies unless it is older by more than t; SAVE and SYNC on a tombstone apply
-//! only if newer than the delete; a SYNC on a live instance applies if its revision is equal or
-//! higher, or its time newer.
+//! restart); a DELETE applies unless it is older by more than t; a SAVE on a tombstone applies only if
+//! newer than that, a SYNC if not older; a SYNC on a live instance applies if its revision is equal or
+//! higher, or its time newer. (A DELETE that was overtaken by the SAVE of a second life leaves a
+//! tombstone with the time of that SAVE. The SYNC that is to repair it has this very time.)
 //!
 //! A DELETE of which nothing is known takes effect like any other (there may be rows from before
 //! the worker's bookkeeping) and leaves a tombstone. Tombstones keep the highest revision and time
@@ -172,6 +173,7 @@ fn by_revision_and_time(known: &Known, facts: &Facts, terms: &Terms) -> Option<D
         }
         (Signal::Delete, _) => newer_by >= -terms.tolerance,
         (Signal::Sync, false) => facts.revision >= known.revision || newer || downgrade,
+        (Signal::Sync, true) => newer_by >= TimeDelta::zero(),
         (_, true) => newer,
     };
     (!is_new).then(|| Decision::Skip(old(known, facts)))

@@ -213,7 +213,8 @@ fn timed_sync() {
     timed(live(3, 0), facts(Signal::Sync, 2, 1), APPLY);
     timed(live(3, 0), facts(Signal::Sync, 2, 0), STALE);
     timed(deleted(3, 0), facts(Signal::Sync, 0, 1), APPLY);
-    timed(deleted(3, 0), facts(Signal::Sync, 9, 0), GONE);
+    timed(deleted(3, 0), facts(Signal::Sync, 0, 0), APPLY);
+    timed(deleted(3, 0), facts(Signal::Sync, 9, -1), GONE);
 }
 
 #[test]
