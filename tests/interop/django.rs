@@ -76,14 +76,16 @@ impl Django {
 
     /// Makes the tables of a replica.
     pub(crate) async fn migrate(&self) -> Result<()> {
-        let output = self
-            .command("manage.py")
-            .args(["migrate", "--run-syncdb", "--verbosity", "0"])
-            .output()
-            .await?;
+        let migrate = ["migrate", "--run-syncdb", "--verbosity", "0"];
+        self.manage(&migrate).await.map(drop)
+    }
+
+    /// Runs `manage.py` to its end, and answers with what it printed.
+    pub(crate) async fn manage(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command("manage.py").args(arguments).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "manage.py migrate: {said}");
-        Ok(())
+        ensure!(output.status.success(), "manage.py {arguments:?}: {said}");
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Starts one more of these processes.

@@ -5,6 +5,7 @@
 
 mod changes;
 mod compare;
+mod dead_letters;
 mod django;
 mod forms;
 mod from_django;
