@@ -3,8 +3,8 @@
 use cqrs_core::{CqrsId, InstanceKey, QueueName, Signal, json::Object};
 
 /// An event that is about to be recorded, as [`Master::meta`](crate::Master::meta) and the functions
-/// of a [`Recorder`](crate::Recorder) see it: what all changes of the instance in this call, or on
-/// `PostgreSQL` in this transaction, add up to.
+/// of a [`Recorder`](crate::Recorder) see it: what all changes of the instance in this
+/// transaction, as far as they become one event, add up to.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     pub(crate) signal: Signal,

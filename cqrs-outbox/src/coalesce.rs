@@ -7,14 +7,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, Revision, StoreError, wire};
 use serde_json::value::RawValue;
 
 use crate::{
     OpenTransaction, RecordError, Recorded, Recorder,
     change::{Draft, Ttl, draft},
-    entry::{Earlier, NewRow, Place, Restated, Stamp},
+    entry::{Earlier, Place, Restated, Unstamped},
     fold::{Folded, Group, Outcome, Sum, Total},
     master::Tracked,
 };
@@ -45,18 +44,22 @@ where
         instances.push(Whole::new(group, cqrs_id, instance_pk, &rows, recorder)?);
     }
     let restated: Vec<Restated<'_>> = instances.iter().map(Whole::restated).collect();
-    let stamps = tx.restate(&restated).await?;
+    let gone: Vec<Place> = instances.iter().flat_map(|i| i.gone.clone()).collect();
+    let mut totals: Vec<&Total> = Vec::new();
     let mut rows = Vec::new();
-    let mut totals = Vec::new();
-    for (instance, stamp) in instances.iter().zip(stamps) {
+    for (at, instance) in instances.iter().enumerate() {
         for total in &instance.totals {
-            rows.push(instance.row(total, stamp));
             totals.push(total);
+            rows.push(Unstamped {
+                instance: at,
+                id: total.place.map(|place| place.id),
+                entry: &total.entry,
+                revision: instance.revision,
+            });
         }
     }
-    let gone: Vec<Place> = instances.iter().flat_map(|i| i.gone.clone()).collect();
-    let ids = tx.replace(&gone, &rows).await?;
-    for ((total, row), id) in totals.iter().zip(&rows).zip(ids) {
+    let ids = tx.rewrite(&restated, &gone, &rows).await?;
+    for ((total, row), id) in totals.into_iter().zip(&rows).zip(ids) {
         let event = match row.id {
             Some(_) => Recorded::coalesced(row.entry, id, row.revision),
             None => Recorded::event(row.entry, id, row.revision),
@@ -119,7 +122,10 @@ impl<'g> Whole<'g> {
         let (totals, gone) = if undone {
             (Vec::new(), earlier.iter().map(|row| row.place).collect())
         } else {
-            (sum.totals(recorder)?, sum.gone)
+            (
+                sum.totals(recorder).map_err(RecordError::together)?,
+                sum.gone,
+            )
         };
         Ok(Self {
             group,
@@ -141,18 +147,6 @@ impl<'g> Whole<'g> {
             undone: self.undone,
         }
     }
-
-    fn row<'t>(&self, total: &'t Total, stamp: Stamp) -> NewRow<'t> {
-        let entry = &total.entry;
-        let expires_at: Option<DateTime<Utc>> = entry.expires_at(stamp.now);
-        NewRow {
-            id: total.place.map(|place| place.id),
-            entry,
-            revision: self.revision,
-            body: entry.body.splice(self.revision, stamp.updated, expires_at),
-            expires_at,
-        }
-    }
 }
 
 /// The change that an event was made of, as far as it matters to what comes after.
@@ -165,7 +159,9 @@ fn resumed(row: &Earlier) -> Result<Draft, RecordError> {
         })
     };
     let event = wire::decode(&row.body).map_err(|error| corrupt(error.into()))?;
-    let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
+    let text = |raw: Option<Box<RawValue>>| {
+        raw.map_or_else(|| "null".to_owned(), |raw| raw.get().to_owned())
+    };
     let mut data = event.data;
     data.remove("cqrs_revision");
     data.remove("cqrs_updated");
@@ -176,8 +172,9 @@ fn resumed(row: &Earlier) -> Result<Draft, RecordError> {
     draft.trace.clone_from(&row.trace);
     draft.forced = row.forced;
     draft.previous = event.previous;
-    draft.correlation_id = text(event.correlation_id);
-    draft.meta = text(event.meta);
+    // It says what it said: no function is asked again.
+    draft.correlation_id = Some(text(event.correlation_id));
+    draft.meta = Some(text(event.meta));
     draft.ttl = match row.expires_at {
         None => Ttl::Never,
         Some(at) => Ttl::At(at),

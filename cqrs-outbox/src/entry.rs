@@ -166,6 +166,37 @@ pub struct Stamp {
     pub now: DateTime<Utc>,
 }
 
+/// An event of such an instance, to be stamped and written.
+#[derive(Debug, Clone, Copy)]
+pub struct Unstamped<'e> {
+    /// The place of its instance among those restated.
+    pub instance: usize,
+    /// The row it takes the place of.
+    pub id: Option<i64>,
+    /// The event.
+    pub entry: &'e Entry,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+impl<'e> Unstamped<'e> {
+    /// The row, once the instances are restated.
+    pub fn stamped(&self, stamps: &[Stamp]) -> NewRow<'e> {
+        let stamp = stamps[self.instance];
+        let expires_at = self.entry.expires_at(stamp.now);
+        NewRow {
+            id: self.id,
+            entry: self.entry,
+            revision: self.revision,
+            body: self
+                .entry
+                .body
+                .splice(self.revision, stamp.updated, expires_at),
+            expires_at,
+        }
+    }
+}
+
 /// A row that is written for an event of such an instance.
 #[derive(Debug)]
 pub struct NewRow<'e> {

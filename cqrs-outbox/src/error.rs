@@ -21,6 +21,21 @@ pub enum RecordError {
         problem: Problem,
     },
 
+    /// The change cannot be sent together with what this transaction has recorded of its instance
+    /// before. Other changes of the same call may be written.
+    #[error(
+        "cannot record {cqrs_id} {instance_pk} together with its earlier changes in this transaction"
+    )]
+    Together {
+        /// The model.
+        cqrs_id: String,
+        /// The instance's canonical key.
+        instance_pk: String,
+        /// What is wrong with them together.
+        #[source]
+        problem: Problem,
+    },
+
     /// The connection is not inside a transaction, so the event would exist whatever becomes of
     /// the change. On `SQLite` also when the database itself has ended the transaction, as it does
     /// when the disk is full.
@@ -71,9 +86,27 @@ impl RecordError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) | Self::Table { source: error, .. } => error.is_transient(),
-            Self::Invalid { .. } | Self::NotInTransaction | Self::Read(_) | Self::Rows { .. } => {
-                false
-            }
+            Self::Invalid { .. }
+            | Self::Together { .. }
+            | Self::NotInTransaction
+            | Self::Read(_)
+            | Self::Rows { .. } => false,
+        }
+    }
+
+    /// What is found out only once something is written.
+    pub(crate) fn together(self) -> Self {
+        match self {
+            Self::Invalid {
+                cqrs_id,
+                instance_pk,
+                problem,
+            } => Self::Together {
+                cqrs_id,
+                instance_pk,
+                problem,
+            },
+            other => other,
         }
     }
 

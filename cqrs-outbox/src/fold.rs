@@ -13,8 +13,9 @@
 //! | drop | save | delete | save | save | drop |
 //!
 //! `drop` is a delete if the instance is live, and nothing otherwise. A sync to one queue is an
-//! event beside this one, with the same state and revision, one for each queue; a delete or drop
-//! stands for those before it as well.
+//! event beside this one, with the same state and revision, one for each queue, and so is a forced
+//! sync: replicas that are ahead skip the save beside it. A delete or drop stands for those before it
+//! as well.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -151,7 +152,8 @@ struct Pending<'d> {
 impl<'d> Sum<'d> {
     /// Adds a change: `index` of this call, or recorded before in the row at `place`.
     pub(crate) fn add(&mut self, index: Option<usize>, change: &'d Draft, place: Option<Place>) {
-        self.outcome = self.outcome.then(change);
+        let before = self.outcome;
+        self.outcome = before.then(change);
         if change.filtered || change.signal == Signal::Delete {
             self.previous = None;
             let mut pending = Pending {
@@ -161,10 +163,12 @@ impl<'d> Sum<'d> {
             };
             for event in self.events.drain(..) {
                 pending.members.extend(event.members);
-                match event.place {
-                    Some(place) if event.change.queue.is_none() => pending.place = Some(place),
-                    Some(place) => self.gone.push(place),
-                    None => {}
+                match (event.place, pending.place) {
+                    (Some(place), None) if event.change.queue.is_none() => {
+                        pending.place = Some(place);
+                    }
+                    (Some(place), _) => self.gone.push(place),
+                    (None, _) => {}
                 }
             }
             pending.members.sort_unstable();
@@ -177,14 +181,26 @@ impl<'d> Sum<'d> {
                 previous::merged(Some(older.into_owned()), newer.clone(), &change.object())
                     .map(Cow::Owned)
             }
-            (None, newer) => newer.as_ref().map(Cow::Borrowed),
+            (None, newer) if matches!(before, Outcome::Nothing | Outcome::Sync) => {
+                newer.as_ref().map(Cow::Borrowed)
+            }
+            // What the first one did not know, the later ones do not either: their old values are of
+            // states that nobody has seen.
+            (None, _) => None,
         };
         self.data = change.data.as_deref();
-        let same_queue = |event: &&mut Pending<'d>| event.change.queue == change.queue;
-        match self.events.iter_mut().find(same_queue) {
+        let same = |event: &&mut Pending<'d>| {
+            event.change.queue == change.queue && event.change.forced == change.forced
+        };
+        match self.events.iter_mut().find(same) {
             Some(event) => {
                 event.change = change;
                 event.members.extend(index);
+                // Rows of one instance and revision that were recorded each on its own.
+                match event.place {
+                    Some(_) => self.gone.extend(place),
+                    None => event.place = place,
+                }
             }
             None => self.events.push(Pending {
                 change,
@@ -197,7 +213,12 @@ impl<'d> Sum<'d> {
     /// The events.
     pub(crate) fn totals(&self, recorder: &Recorder) -> Result<Vec<Total>, RecordError> {
         let to_all = |event: &Pending<'_>| event.change.queue.is_none();
-        let leader = self.events.iter().position(to_all).unwrap_or(0);
+        let plain = |event: &Pending<'_>| to_all(event) && !event.change.forced;
+        let events = || self.events.iter();
+        let leader = events()
+            .position(plain)
+            .or_else(|| events().position(to_all));
+        let leader = leader.unwrap_or(0);
         let events = self.events.iter().enumerate();
         events
             .map(|(at, pending)| {
@@ -220,7 +241,7 @@ impl<'d> Sum<'d> {
         let signal = match self.outcome {
             // A delete stands for all; whether it was for one queue before does not matter.
             Outcome::Delete | Outcome::Drop => Signal::Delete,
-            _ if change.queue.is_some() => Signal::Sync,
+            _ if change.queue.is_some() || change.forced => Signal::Sync,
             Outcome::Save => Signal::Save,
             Outcome::Sync | Outcome::Nothing => Signal::Sync,
         };

@@ -161,7 +161,8 @@ where
 }
 
 /// Records each change as an event of its own, with a revision of its own: for those who want every
-/// step of an instance that changes several times in a transaction. Otherwise as [`record_all`]; on
+/// step of an instance that changes several times in a transaction. A later [`record`] of the instance in
+/// the same transaction becomes one event with the last step. Otherwise as [`record_all`]; on
 /// `PostgreSQL` a round trip for each run of changes in which no instance comes twice.
 ///
 /// # Errors

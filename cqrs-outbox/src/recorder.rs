@@ -58,8 +58,8 @@ impl Recorder {
         Self::default()
     }
 
-    /// Makes the meta data of events whose change has none and whose model makes none. It is called
-    /// once for each event, before anything is written, and must be quick.
+    /// Makes the meta data of events whose change has none and whose model makes none. It must be quick,
+    /// and may be called again when a later change of the transaction is folded into the event.
     #[must_use]
     pub fn with_meta(
         mut self,

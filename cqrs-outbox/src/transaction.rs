@@ -67,14 +67,14 @@ mod sealed {
     use crate::{
         RecordError,
         bulk::RowSet,
-        entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
+        entry::{Answer, Earlier, Entry, Place, Restated, Unstamped},
     };
 
     /// The database's half of a record.
     pub trait Writer: Send {
         /// Writes entries of different instances, or of one with the same state. With `coalesce` those
         /// of instances whose revision this transaction has raised before are left for
-        /// [`Self::replace`]. Those that were filtered out and not live are missing from the answer.
+        /// [`Self::rewrite`]. Those that were filtered out and not live are missing from the answer.
         fn write(
             &mut self,
             entries: &[Entry],
@@ -88,17 +88,13 @@ mod sealed {
             instances: &[(&CqrsId, &str)],
         ) -> impl Future<Output = Result<Vec<Earlier>, RecordError>> + Send;
 
-        /// Says anew of such instances whether they are live, and answers in their order.
-        fn restate(
+        /// Says anew of such instances whether they are live, removes rows, and writes others with the
+        /// instances' stamps, anew or for the first time. Answers with their ids.
+        fn rewrite(
             &mut self,
             instances: &[Restated<'_>],
-        ) -> impl Future<Output = Result<Vec<Stamp>, RecordError>> + Send;
-
-        /// Removes rows, writes others anew or for the first time, and answers with the latters' ids.
-        fn replace(
-            &mut self,
             gone: &[Place],
-            rows: &[NewRow<'_>],
+            rows: &[Unstamped<'_>],
         ) -> impl Future<Output = Result<Vec<i64>, RecordError>> + Send;
 
         /// Locks instances' revisions until the end of the transaction, in the order given, making

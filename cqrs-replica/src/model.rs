@@ -202,7 +202,8 @@ impl<S: ReplicaStore> Model<S> {
     /// `should_retry_cqrs` and `get_cqrs_retry_delay` of django-cqrs in one.
     ///
     /// Not asked is it about what a handler has decided itself ([`Failure::retry_after`],
-    /// [`Failure::park`]), about a panic, and about an expired message.
+    /// [`Failure::park`]), about a panic, about an expired message, and about a row that has waited in
+    /// vain for another one ([`ApplyPolicy::reference_wait`](crate::ApplyPolicy::reference_wait)).
     ///
     /// ```
     /// # #[cfg(feature = "postgres")] {
@@ -237,9 +238,10 @@ impl<S: ReplicaStore> Model<S> {
     /// Sets [`Model::statement_timeout`], on `PostgreSQL`; `SQLite` has none, and a worker there
     /// refuses to start with one.
     ///
-    /// A statement that takes longer is the event's failure and counts as an attempt, where one that
-    /// exceeds the database's own limit does not. Waiting for a lock takes half of it at most, and
-    /// remains nobody's fault.
+    /// A statement that takes longer is the event's failure and counts as an attempt, where one of a
+    /// table that exceeds the database's own limit does not. Waiting for a lock takes half of it at
+    /// most, and remains nobody's fault. From 10 ms to 10 minutes; handlers and hooks have 30 s for all
+    /// they do.
     #[must_use]
     pub const fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = Some(timeout);

@@ -186,7 +186,7 @@ fn object<'m>(
     let count = Literal::usize_unsuffixed(count);
     let object = borrowed(
         model,
-        &quote!(Object),
+        &quote!(__CqrsObject),
         &quote! {
             let mut object = #private::Serializer::serialize_struct(serializer, #name, #count)?;
             #writes
@@ -195,7 +195,7 @@ fn object<'m>(
     );
     quote! {
         #object
-        Object(self)
+        __CqrsObject(self)
     }
 }
 
@@ -204,13 +204,13 @@ fn with(model: &Model, module: &Path, field: &Field) -> TokenStream {
     let ident = &field.ident;
     let form = borrowed(
         model,
-        &quote!(Form),
+        &quote!(__CqrsForm),
         &quote_spanned!(module.span() => #module::serialize(&self.0.#ident, serializer)),
     );
     quote! {
         &{
             #form
-            Form(self.0)
+            __CqrsForm(self.0)
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     RecordError,
     bulk::RowSet,
-    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
+    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Unstamped, Written},
     store::columns::Table,
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
@@ -70,64 +70,15 @@ impl Writer for PgConnection {
         rows.iter().map(earlier).collect()
     }
 
-    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
-        let rows = sqlx::query(sql::RECORD_RESTATE)
-            .bind(column(instances, |instance| instance.cqrs_id))
-            .bind(column(instances, |instance| instance.instance_pk))
-            .bind(column(instances, |instance| instance.deleted))
-            .bind(column(instances, |instance| instance.undone))
-            .fetch_all(self)
-            .await
-            .map_err(failed)?;
-        ensure_all(rows.len(), instances.len())?;
-        rows.iter()
-            .map(|row| {
-                Ok(Stamp {
-                    updated: get(row, 0)?,
-                    now: get(row, 1)?,
-                })
-            })
-            .collect()
-    }
-
-    async fn replace(
+    async fn rewrite(
         &mut self,
+        instances: &[Restated<'_>],
         gone: &[Place],
-        rows: &[NewRow<'_>],
+        rows: &[Unstamped<'_>],
     ) -> Result<Vec<i64>, RecordError> {
-        if !gone.is_empty() {
-            let removed = sqlx::query(sql::RECORD_REMOVE)
-                .bind(column(gone, |place| place.id))
-                .execute(&mut *self)
-                .await
-                .map_err(failed)?;
-            let removed = usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX);
-            ensure_all(removed, gone.len())?;
-        }
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let written = sqlx::query(sql::RECORD_REPLACE)
-            .bind(column(rows, |row| row.id))
-            .bind(column(rows, |row| row.entry.message_id))
-            .bind(column(rows, |row| slot_number(row.entry.slot())))
-            .bind(column(rows, |row| row.entry.cqrs_id.as_str()))
-            .bind(column(rows, |row| row.entry.instance_pk.as_str()))
-            .bind(column(rows, |row| row.entry.signal.as_str()))
-            .bind(column(rows, |row| row.entry.queue()))
-            .bind(column(rows, |row| row.revision.0))
-            .bind(column(rows, |row| row.body.as_bytes()))
-            .bind(column(rows, |row| row.entry.traceparent()))
-            .bind(column(rows, |row| row.entry.forced()))
-            .bind(column(rows, |row| row.expires_at))
-            .fetch_all(self)
-            .await
-            .map_err(failed)?;
-        ensure_all(written.len(), rows.len())?;
-        written
-            .iter()
-            .map(|row| get(row, 0).map_err(Into::into))
-            .collect()
+        let stamps = restate(self, instances).await?;
+        let rows: Vec<_> = rows.iter().map(|row| row.stamped(&stamps)).collect();
+        replace(self, gone, &rows).await
     }
 
     async fn lock(
@@ -187,16 +138,13 @@ impl Writer for Transaction<'_, Postgres> {
         PgConnection::earlier(self, instances).await
     }
 
-    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
-        PgConnection::restate(self, instances).await
-    }
-
-    async fn replace(
+    async fn rewrite(
         &mut self,
+        instances: &[Restated<'_>],
         gone: &[Place],
-        rows: &[NewRow<'_>],
+        rows: &[Unstamped<'_>],
     ) -> Result<Vec<i64>, RecordError> {
-        PgConnection::replace(self, gone, rows).await
+        PgConnection::rewrite(self, instances, gone, rows).await
     }
 
     async fn lock(
@@ -243,6 +191,69 @@ impl Begin for &PgPool {
             Err(stopped) => Err(StoreError::Unavailable(stopped.into())),
         }
     }
+}
+
+async fn restate(
+    connection: &mut PgConnection,
+    instances: &[Restated<'_>],
+) -> Result<Vec<Stamp>, RecordError> {
+    let rows = sqlx::query(sql::RECORD_RESTATE)
+        .bind(column(instances, |instance| instance.cqrs_id))
+        .bind(column(instances, |instance| instance.instance_pk))
+        .bind(column(instances, |instance| instance.deleted))
+        .bind(column(instances, |instance| instance.undone))
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    ensure_all(rows.len(), instances.len())?;
+    rows.iter()
+        .map(|row| {
+            Ok(Stamp {
+                updated: get(row, 0)?,
+                now: get(row, 1)?,
+            })
+        })
+        .collect()
+}
+
+async fn replace(
+    connection: &mut PgConnection,
+    gone: &[Place],
+    rows: &[NewRow<'_>],
+) -> Result<Vec<i64>, RecordError> {
+    if !gone.is_empty() {
+        let removed = sqlx::query(sql::RECORD_REMOVE)
+            .bind(column(gone, |place| place.id))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        let removed = usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX);
+        ensure_all(removed, gone.len())?;
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let written = sqlx::query(sql::RECORD_REPLACE)
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.entry.message_id))
+        .bind(column(rows, |row| slot_number(row.entry.slot())))
+        .bind(column(rows, |row| row.entry.cqrs_id.as_str()))
+        .bind(column(rows, |row| row.entry.instance_pk.as_str()))
+        .bind(column(rows, |row| row.entry.signal.as_str()))
+        .bind(column(rows, |row| row.entry.queue()))
+        .bind(column(rows, |row| row.revision.0))
+        .bind(column(rows, |row| row.body.as_bytes()))
+        .bind(column(rows, |row| row.entry.traceparent()))
+        .bind(column(rows, |row| row.entry.forced()))
+        .bind(column(rows, |row| row.expires_at))
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    ensure_all(written.len(), rows.len())?;
+    written
+        .iter()
+        .map(|row| get(row, 0).map_err(Into::into))
+        .collect()
 }
 
 fn ensure_transaction(connection: &PgConnection) -> Result<(), RecordError> {

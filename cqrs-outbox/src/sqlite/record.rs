@@ -15,7 +15,7 @@ use super::{
 use crate::{
     RecordError,
     bulk::RowSet,
-    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Written},
+    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp, Unstamped, Written},
     store::columns::Table,
     transaction::{OpenTransaction, Writer},
 };
@@ -54,65 +54,17 @@ impl Writer for SqliteConnection {
         Ok(found)
     }
 
-    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
-        let now = SystemClock.now();
-        let mut stamps = Vec::with_capacity(instances.len());
-        for instance in instances {
-            let updated = if instance.undone {
-                undo(self, instance).await?;
-                now
-            } else {
-                let restated = sqlx::query(sql::RECORD_RESTATE)
-                    .bind(instance.cqrs_id)
-                    .bind(instance.instance_pk)
-                    .bind(instance.deleted)
-                    .bind(now.timestamp_micros())
-                    .fetch_one(&mut *self)
-                    .await
-                    .map_err(failed)?;
-                time(REVISIONS, "updated", get(&restated, 0)?)?
-            };
-            stamps.push(Stamp { updated, now });
-        }
-        Ok(stamps)
-    }
-
-    async fn replace(
+    async fn rewrite(
         &mut self,
+        instances: &[Restated<'_>],
         gone: &[Place],
-        rows: &[NewRow<'_>],
+        rows: &[Unstamped<'_>],
     ) -> Result<Vec<i64>, RecordError> {
-        for place in gone {
-            let removed = sqlx::query(sql::REMOVE)
-                .bind(place.id)
-                .bind(uuid_text(place.message_id))
-                .execute(&mut *self)
-                .await
-                .map_err(failed)?;
-            ensure_one(removed.rows_affected())?;
-        }
-        let now = SystemClock.now();
-        let mut ids = Vec::with_capacity(rows.len());
-        for row in rows {
-            let expires_at = row.expires_at.map(|time| time.timestamp_micros());
-            let Some(id) = row.id else {
-                ids.push(insert(self, row, now).await?);
-                continue;
-            };
-            let replaced = sqlx::query(sql::RECORD_REPLACE)
-                .bind(id)
-                .bind(uuid_text(row.entry.message_id))
-                .bind(row.entry.signal.as_str())
-                .bind(&row.body)
-                .bind(row.entry.traceparent())
-                .bind(row.entry.forced())
-                .bind(expires_at)
-                .execute(&mut *self)
-                .await
-                .map_err(failed)?;
-            ensure_one(replaced.rows_affected())?;
-            ids.push(id);
-        }
+        let mut savepoint = Connection::begin(self).await.map_err(failed)?;
+        let stamps = restate(&mut savepoint, instances).await?;
+        let rows: Vec<_> = rows.iter().map(|row| row.stamped(&stamps)).collect();
+        let ids = replace(&mut savepoint, gone, &rows).await?;
+        savepoint.commit().await.map_err(failed)?;
         Ok(ids)
     }
 
@@ -183,16 +135,13 @@ impl Writer for Transaction<'_, Sqlite> {
         SqliteConnection::earlier(self, instances).await
     }
 
-    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
-        SqliteConnection::restate(self, instances).await
-    }
-
-    async fn replace(
+    async fn rewrite(
         &mut self,
+        instances: &[Restated<'_>],
         gone: &[Place],
-        rows: &[NewRow<'_>],
+        rows: &[Unstamped<'_>],
     ) -> Result<Vec<i64>, RecordError> {
-        SqliteConnection::replace(self, gone, rows).await
+        SqliteConnection::rewrite(self, instances, gone, rows).await
     }
 
     async fn lock(
@@ -218,6 +167,71 @@ impl Writer for Transaction<'_, Sqlite> {
     fn read_error(error: Box<dyn Error + Send + Sync>) -> RecordError {
         SqliteConnection::read_error(error)
     }
+}
+
+async fn restate(
+    connection: &mut SqliteConnection,
+    instances: &[Restated<'_>],
+) -> Result<Vec<Stamp>, RecordError> {
+    let now = SystemClock.now();
+    let mut stamps = Vec::with_capacity(instances.len());
+    for instance in instances {
+        let updated = if instance.undone {
+            undo(connection, instance).await?;
+            now
+        } else {
+            let restated = sqlx::query(sql::RECORD_RESTATE)
+                .bind(instance.cqrs_id)
+                .bind(instance.instance_pk)
+                .bind(instance.deleted)
+                .bind(now.timestamp_micros())
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(failed)?;
+            time(REVISIONS, "updated", get(&restated, 0)?)?
+        };
+        stamps.push(Stamp { updated, now });
+    }
+    Ok(stamps)
+}
+
+async fn replace(
+    connection: &mut SqliteConnection,
+    gone: &[Place],
+    rows: &[NewRow<'_>],
+) -> Result<Vec<i64>, RecordError> {
+    for place in gone {
+        let removed = sqlx::query(sql::REMOVE)
+            .bind(place.id)
+            .bind(uuid_text(place.message_id))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        ensure_one(removed.rows_affected())?;
+    }
+    let now = SystemClock.now();
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in rows {
+        let expires_at = row.expires_at.map(|time| time.timestamp_micros());
+        let Some(id) = row.id else {
+            ids.push(insert(connection, row, now).await?);
+            continue;
+        };
+        let replaced = sqlx::query(sql::RECORD_REPLACE)
+            .bind(id)
+            .bind(uuid_text(row.entry.message_id))
+            .bind(row.entry.signal.as_str())
+            .bind(&row.body)
+            .bind(row.entry.traceparent())
+            .bind(row.entry.forced())
+            .bind(expires_at)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
+        ensure_one(replaced.rows_affected())?;
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 const REVISIONS: Table = Table("cqrs_revision");

@@ -12,7 +12,7 @@ use super::record::{Raised, write};
 use crate::{
     RecordError,
     bulk::RowSet,
-    entry::{Answer, Earlier, Entry, NewRow, Place, Restated, Stamp},
+    entry::{Answer, Earlier, Entry, Place, Restated, Unstamped},
     transaction::{Begin, BeginTransaction, OpenTransaction, Writer},
 };
 
@@ -82,20 +82,13 @@ impl Writer for RecordingTransaction<'_> {
         SqliteConnection::earlier(&mut self.inner, instances).await
     }
 
-    async fn restate(&mut self, instances: &[Restated<'_>]) -> Result<Vec<Stamp>, RecordError> {
-        SqliteConnection::restate(&mut self.inner, instances).await
-    }
-
-    async fn replace(
+    async fn rewrite(
         &mut self,
+        instances: &[Restated<'_>],
         gone: &[Place],
-        rows: &[NewRow<'_>],
+        rows: &[Unstamped<'_>],
     ) -> Result<Vec<i64>, RecordError> {
-        // Several statements: all of them take effect, or none.
-        let mut savepoint = self.inner.begin().await.map_err(failed)?;
-        let ids = SqliteConnection::replace(&mut savepoint, gone, rows).await?;
-        savepoint.commit().await.map_err(failed)?;
-        Ok(ids)
+        SqliteConnection::rewrite(&mut self.inner, instances, gone, rows).await
     }
 
     async fn lock(
@@ -154,7 +147,3 @@ impl<'c> Begin for &'c mut SqliteConnection {
 
 /// Takes the write lock at once.
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
-
-fn failed(error: sqlx::Error) -> RecordError {
-    classify(error).into()
-}

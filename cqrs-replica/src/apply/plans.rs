@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +25,9 @@ pub(super) const RECENT: Duration = Duration::from_secs(1);
 
 /// How old a plan may be by which letters are judged: the table may just have been mended for them.
 pub(super) const LETTERS: Duration = Duration::from_millis(100);
+
+/// What a model's own statement timeout may be.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
 
 /// What a session knows of tables.
 #[derive(Debug, Default)]
@@ -144,6 +148,16 @@ impl Plans {
                     "model {:?}: this database gives no statement a time of its own: remove \
                      `statement_timeout`",
                     model.cqrs_id.as_str()
+                ));
+            }
+            if let Some(timeout) = model.statement_timeout
+                && !TIMEOUTS.contains(&timeout)
+            {
+                problems.push(format!(
+                    "model {:?}: its statement timeout is {timeout:?}; use {:?} to {:?}",
+                    model.cqrs_id.as_str(),
+                    TIMEOUTS.start(),
+                    TIMEOUTS.end(),
                 ));
             }
             let Some(table) = model.target.table() else {

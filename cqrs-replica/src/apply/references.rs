@@ -17,8 +17,9 @@ use super::{
     session::Session,
 };
 use crate::{
-    Incoming, Models,
+    Incoming, Models, ReplicaStore,
     letter::{Fault, storable},
+    model::Target,
     table::{Reference, Row, TablePlan},
 };
 
@@ -58,7 +59,8 @@ fn visit(tables: &[Arc<TablePlan>], table: usize, seen: &mut [bool], order: &mut
 
 impl<B: Backend> Session<B> {
     /// The messages whose rows refer to rows that are neither there nor in the same batch. Looks at
-    /// the tables as they are, outside of any transaction; `age` is that of the plans.
+    /// the tables as they are, outside of any transaction; `age` is that of the plans. Of several
+    /// messages only those of plain tables count: what a hook writes is its own affair.
     pub(super) async fn orphans(
         &mut self,
         models: &Models<B::Store>,
@@ -70,6 +72,7 @@ impl<B: Backend> Session<B> {
             .enumerate()
             .filter_map(|(at, message)| Some((at, message.event.as_deref()?)))
             .filter(|(_, event)| event.signal != Signal::Delete)
+            .filter(|(_, event)| messages.len() == 1 || is_plain_table(models, &event.cqrs_id))
             .collect();
         let ids: BTreeSet<&CqrsId> = events.iter().map(|(_, event)| &event.cqrs_id).collect();
         let plans = self
@@ -170,6 +173,12 @@ impl<B: Backend> Session<B> {
             .filter(|order| order.len() == reference.referenced.len())
             .map(|order| (cqrs_id.clone(), order)))
     }
+}
+
+/// Whether a model is a table without hooks.
+fn is_plain_table<S: ReplicaStore>(models: &Models<S>, cqrs_id: &CqrsId) -> bool {
+    let target = models.get(cqrs_id).map(|model| &model.target);
+    matches!(target, Some(Target::Table(_)))
 }
 
 /// Those whose parent is not written with them: it is not in the batch, or has itself to wait.

@@ -106,10 +106,17 @@ pub(super) async fn apply<W: Work>(
         };
         timeouts.iter().map(writes).collect()
     };
-    let (mut deletes, mut upserts) = (empty(), empty());
+    let (mut first, mut upserts, mut deletes) = (empty(), empty(), empty());
     for pending in rows {
         if pending.deleted {
-            deletes[pending.table].deletes.push(pending.key);
+            // A row that comes again keeps nothing of the one before. Other deletes come last: what has
+            // moved away from a row must not go with it, by a key that cascades.
+            let writes = if pending.row.is_some() {
+                &mut first
+            } else {
+                &mut deletes
+            };
+            writes[pending.table].deletes.push(pending.key);
         }
         if pending.row.is_some() {
             batch.arrived(pending.item, &items[pending.item], &tables[pending.table]);
@@ -118,10 +125,13 @@ pub(super) async fn apply<W: Work>(
     }
     let order = parents_first(&tables);
     for &table in order.iter().rev() {
-        work.write(&tables[table], &deletes[table]).await?;
+        work.write(&tables[table], &first[table]).await?;
     }
     for &table in &order {
         work.write(&tables[table], &upserts[table]).await?;
+    }
+    for &table in order.iter().rev() {
+        work.write(&tables[table], &deletes[table]).await?;
     }
     Ok(())
 }

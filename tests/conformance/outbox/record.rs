@@ -73,7 +73,7 @@ macro_rules! suite {
                 a_first_record_of_the_current_state_is_revision_0,
                 a_failed_read_uses_up_no_revision,
                 the_state_of_another_instance_is_refused,
-                many_are_read_in_one_go_under_their_locks,
+                rows_with_related_ones_are_read_in_one_query_under_their_locks,
             },
             recorder::{
                 meta_sees_signal_data_and_previous_data,
@@ -91,6 +91,10 @@ macro_rules! suite {
                 direct_syncs_carry_the_last_state_too,
                 an_untouched_direct_sync_keeps_what_was_said_of_it,
                 each_step_can_be_an_event_of_its_own,
+                a_step_of_its_own_does_not_survive_what_replaces_it,
+                a_forced_sync_is_not_lost_in_a_save,
+                old_values_of_states_in_between_are_not_sent,
+                what_does_not_fit_together_is_refused,
                 replaying_the_events_gives_the_state_that_was_left,
             },
             refusals::{

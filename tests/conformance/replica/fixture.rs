@@ -286,6 +286,7 @@ macro_rules! suite {
             references::a_circle_of_references_ends_in_dead_letters,
             references::a_delete_waits_for_the_rows_that_refer_to_it,
             references::the_rule_of_the_table_decides_about_a_delete,
+            references::a_row_that_has_moved_does_not_go_with_its_old_parent,
             references::a_later_state_supersedes_the_waiting_one,
             references::a_waiting_message_given_again_is_one_letter,
             references::a_row_that_no_model_writes_is_looked_for,

@@ -304,6 +304,30 @@ pub(super) async fn the_rule_of_the_table_decides_about_a_delete<F: Fixture>() {
     }
 }
 
+/// A row that moves to another parent before the old one is deleted is not taken by its cascade, with what
+/// only this table knows of it.
+pub(super) async fn a_row_that_has_moved_does_not_go_with_its_old_parent<F: Fixture>() {
+    const MARKED: &str = "create table note (id integer primary key, mark text,
+        account integer not null references account (id) on delete cascade) {strict}";
+    let mut replica = Replica::<F>::new(&[ACCOUNT, MARKED, LINE], models()).await;
+    let before = [account(1, 0, "a"), account(2, 0, "b"), note(9, 0, 1)];
+    replica.apply(&before).await;
+    replica
+        .fixture
+        .execute("update note set mark = 'own'")
+        .await;
+    let answers = replica.apply(&[note(9, 1, 2), gone(1, 1)]).await;
+    assert_eq!(answers, [APPLIED, APPLIED]);
+    let notes = replica
+        .rows("select cast(account as text), mark from note")
+        .await;
+    assert_eq_rows(&notes, &["2|own"]);
+    // A second life keeps nothing of the first, its children neither.
+    let answers = replica.apply(&[gone(2, 1), account(2, 2, "again")]).await;
+    assert_eq!(answers, [Applied::Skipped(SkipReason::Overtaken), APPLIED]);
+    assert_eq_rows(&replica.rows(NOTES).await, &[]);
+}
+
 pub(super) async fn a_later_state_supersedes_the_waiting_one<F: Fixture>() {
     let mut replica = replica::<F>().await;
     replica.one(&account(2, 0, "b")).await;

@@ -105,6 +105,7 @@ pub(crate) struct Line {
     pub(crate) revision: i64,
     pub(crate) body: Bytes,
     pub(crate) traceparent: Option<String>,
+    pub(crate) forced: bool,
     /// Seconds from recording to expiry.
     pub(crate) life: Option<f64>,
 }

@@ -80,7 +80,9 @@ impl Fixture for PostgresFixture {
     }
 
     fn portable(sql: &str) -> String {
-        sql.replace("group_concat(", "string_agg(")
+        sql.replace("json_group_array(", "json_agg(")
+            .replace("json_object(", "json_build_object(")
+            .replace("json(lines)", "lines")
     }
 
     async fn prepare(&self, sql: &str) -> Result<(), sqlx::Error> {
@@ -125,7 +127,7 @@ impl Fixture for PostgresFixture {
 
     async fn outbox(&self) -> Vec<Line> {
         let sql = "select id, message_id, slot, instance_pk, signal, queue, revision, body,
-                          traceparent, extract(epoch from expires_at - created_at)::float8
+                          traceparent, extract(epoch from expires_at - created_at)::float8, forced
                    from cqrs_outbox order by id";
         let rows = self.pool.fetch_all(sql).await.unwrap();
         rows.iter().map(line).collect()
@@ -168,6 +170,7 @@ fn line(row: &PgRow) -> Line {
         body: row.get::<Vec<u8>, _>(7).into(),
         traceparent: row.get(8),
         life: row.get(9),
+        forced: row.get(10),
     }
 }
 

@@ -130,7 +130,7 @@ impl Fixture for SqliteFixture {
 
     async fn outbox(&self) -> Vec<Line> {
         let sql = "select id, message_id, slot, instance_pk, signal, queue, revision, body,
-                          traceparent, (expires_at - created_at) / 1e6
+                          traceparent, (expires_at - created_at) / 1e6, forced
                    from cqrs_outbox order by id";
         let rows = self.pool.fetch_all(sql).await.unwrap();
         rows.iter().map(line).collect()
@@ -169,6 +169,7 @@ fn line(row: &SqliteRow) -> Line {
         body: row.get::<String, _>(7).into(),
         traceparent: row.get(8),
         life: row.get(9),
+        forced: row.get(10),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cqrs_outbox::{Change, Recorded, record, record_all, record_each};
+use cqrs_outbox::{Change, RecordError, Recorded, record, record_all, record_each};
 use serde_json::{Value, json};
 
 use super::fixture::{Account, Fixture, Line, revision};
@@ -272,6 +272,99 @@ pub(crate) async fn each_step_can_be_an_event_of_its_own<F: Fixture>(db: F) {
             ("1", "SAVE", None, 4, "e".to_owned())
         ]
     );
+}
+
+/// What was recorded each on its own and carries the same revision is replaced with the rest, or it would
+/// overtake the last state.
+pub(crate) async fn a_step_of_its_own_does_not_survive_what_replaces_it<F: Fixture>(db: F) {
+    db.record(Change::saved(&named("a"))).await;
+    for ends in [false, true] {
+        let mut tx = db.begin().await;
+        saved::<F>(&mut tx, "b", "a").await;
+        let sync = Change::synced(&named("between"));
+        record_each(&mut tx, [sync]).await.unwrap();
+        let direct = Change::synced(&named("between")).to_queue("audit");
+        record_each(&mut tx, [direct]).await.unwrap();
+        let last = if ends {
+            Change::deleted(&named("b"))
+        } else {
+            Change::saved(&named("c"))
+        };
+        record(&mut tx, last).await.unwrap();
+        F::commit(tx).await;
+        let lines = db.outbox().await;
+        let of_revision: Vec<_> = shape(&lines)
+            .into_iter()
+            .filter(|(_, _, _, revision, _)| *revision == lines.last().unwrap().revision)
+            .collect();
+        let stale: Vec<_> = of_revision
+            .iter()
+            .filter(|line| line.4 == "between")
+            .collect();
+        assert!(stale.is_empty(), "{of_revision:?}");
+        let last = of_revision.last().unwrap();
+        assert_eq!(last.1 == "DELETE", ends, "{of_revision:?}");
+    }
+}
+
+/// Replicas that are ahead skip the save, so the forced sync is sent beside it, with its state.
+pub(crate) async fn a_forced_sync_is_not_lost_in_a_save<F: Fixture>(db: F) {
+    db.record(Change::saved(&named("a"))).await;
+    let mut tx = db.begin().await;
+    saved::<F>(&mut tx, "b", "a").await;
+    let forced = || Change::synced(&named("b")).forced();
+    for change in [
+        forced(),
+        Change::synced(&named("b")),
+        Change::saved(&named("c")),
+    ] {
+        assert_eq!(revision(record(&mut tx, change).await.unwrap()), 1);
+    }
+    F::commit(tx).await;
+    let mut tx = db.begin().await;
+    let all = [
+        forced(),
+        Change::saved(&named("d")),
+        Change::synced(&named("d")),
+    ];
+    record_all(&mut tx, all).await.unwrap();
+    F::commit(tx).await;
+    let lines = db.outbox().await;
+    let forced: Vec<_> = lines.iter().map(|line| line.forced).collect();
+    assert_eq!(forced, [false, false, true, true, false]);
+    assert_eq!(
+        shape(&lines[1..]),
+        [
+            ("1", "SAVE", None, 1, "c".to_owned()),
+            ("1", "SYNC", None, 1, "c".to_owned()),
+            ("1", "SYNC", None, 2, "d".to_owned()),
+            ("1", "SAVE", None, 2, "d".to_owned())
+        ]
+    );
+}
+
+/// What the first change did not know, the second does not make up: its old values are of a state that
+/// nobody has seen.
+pub(crate) async fn old_values_of_states_in_between_are_not_sent<F: Fixture>(db: F) {
+    let mut tx = db.begin().await;
+    record(&mut tx, Change::saved(&named("a"))).await.unwrap();
+    saved::<F>(&mut tx, "b", "a").await;
+    F::commit(tx).await;
+    assert_eq!(db.outbox().await[0].json()["previous_data"], Value::Null);
+}
+
+/// Each fits, both together do not: an error after which the transaction is to be rolled back.
+pub(crate) async fn what_does_not_fit_together_is_refused<F: Fixture>(db: F) {
+    let text = |c: &str| c.repeat(600_000);
+    let document = |data: Value| Change::json("doc", 1, cqrs_outbox::Signal::Save, data);
+    db.record(document(json!({"text": text("a")}))).await;
+    let mut tx = db.begin().await;
+    let first = document(json!({"text": ""})).previous_json(json!({"text": text("a")}));
+    record(&mut tx, first).await.unwrap();
+    let error = record(&mut tx, document(json!({"text": text("b")})));
+    let error = error.await.unwrap_err();
+    assert!(matches!(error, RecordError::Together { .. }), "{error:?}");
+    F::rollback(tx).await;
 }
 
 /// Whatever transactions do: replaying their events gives the state they left, with dense revisions
