@@ -129,7 +129,7 @@ impl Recorder {
         let mut drafts = Vec::new();
         for (before, after) in pairs {
             rows.add(after)?;
-            drafts.push(Change::saved(after).previous(before).into_draft()?);
+            drafts.push(Change::updated(before, after).into_draft()?);
         }
         let folded = self.fold(drafts)?;
         if !rows.is_empty() {

@@ -76,17 +76,23 @@ const MAX_TTL: Duration = Duration::from_hours(100 * 366 * 24);
 impl Change {
     /// The instance was created or changed, and this is its state.
     pub fn saved<M: Master>(model: &M) -> Self {
-        Self::of_model(model, Signal::Save)
+        Self::of_model(model, Signal::Save, None)
+    }
+
+    /// The instance was changed from one state to another: [`Self::saved`] with [`Self::previous`], and
+    /// [`Master::delete_data`] sees both if replicas should not have the instance any more.
+    pub fn updated<M: Master>(before: &M, after: &M) -> Self {
+        Self::of_model(after, Signal::Save, Some(before)).previous(before)
     }
 
     /// The instance is gone; this is what it was. Only its key and [`Master::delete_data`] are sent.
     pub fn deleted<M: Master>(model: &M) -> Self {
-        Self::of_model(model, Signal::Delete)
+        Self::of_model(model, Signal::Delete, None)
     }
 
     /// The instance has not changed, its state is only sent again, under the revision it has.
     pub fn synced<M: Master>(model: &M) -> Self {
-        Self::of_model(model, Signal::Sync)
+        Self::of_model(model, Signal::Sync, None)
     }
 
     /// A change of something that has no [`Master`]. Of a delete, `data` is the custom data, null
@@ -110,7 +116,7 @@ impl Change {
         Self(draft.map_err(|problem| RecordError::invalid(cqrs_id, &instance_pk, problem)))
     }
 
-    fn of_model<M: Master>(model: &M, signal: Signal) -> Self {
+    fn of_model<M: Master>(model: &M, signal: Signal, before: Option<&M>) -> Self {
         let key = model.key();
         let instance_pk = key.canonical();
         let draft = draft(M::CQRS_ID, key, signal, M::TRACKED).and_then(|mut draft| {
@@ -121,7 +127,7 @@ impl Change {
             draft.filtered = !model.should_sync();
             if signal == Signal::Delete || draft.filtered {
                 draft.custom = model
-                    .delete_data(signal)
+                    .delete_data(signal, before)
                     .map(|data| json("custom", &data))
                     .transpose()?;
             } else {

@@ -71,11 +71,14 @@ pub trait Master {
         None
     }
 
-    /// What a delete carries under `custom`. `None`: no such member. `signal` is what happened: a
-    /// delete, or a save or sync of an instance that replicas should not have (any more). Called on
-    /// the last state there is; previous values do not travel with deletes.
-    fn delete_data(&self, signal: Signal) -> Option<Value> {
-        let _ = signal;
+    /// What a delete carries under `custom`. `None`: no such member. Called on the last state there is.
+    /// `signal` is what happened: a delete, or a save or sync of an instance that replicas should not
+    /// have (any more); `before` the state before, of a [`Change::updated`](crate::Change::updated).
+    fn delete_data(&self, signal: Signal, before: Option<&Self>) -> Option<Value>
+    where
+        Self: Sized,
+    {
+        let _ = (signal, before);
         None
     }
 }

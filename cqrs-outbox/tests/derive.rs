@@ -155,8 +155,9 @@ impl Page<'_> {
         self.public
     }
 
-    fn last_words(&self, signal: Signal) -> Option<Value> {
-        (signal == Signal::Delete).then(|| json!({"title": self.title}))
+    fn last_words(&self, signal: Signal, before: Option<&Self>) -> Option<Value> {
+        let before = before.map(|before| before.title);
+        (signal == Signal::Delete).then(|| json!({"title": self.title, "before": before}))
     }
 }
 
@@ -180,8 +181,8 @@ fn functions_of_ones_own_take_the_place_of_defaults() {
     assert!(!page.should_sync());
     // `meta` is called by a record only; the conformance suite has it.
     assert_eq!(
-        page.delete_data(Signal::Delete),
-        Some(json!({"title": "é"}))
+        page.delete_data(Signal::Delete, Some(&page)),
+        Some(json!({"title": "é", "before": "é"}))
     );
-    assert_eq!(page.delete_data(Signal::Save), None);
+    assert_eq!(page.delete_data(Signal::Save, None), None);
 }

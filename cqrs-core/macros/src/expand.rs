@@ -116,8 +116,9 @@ fn overrides(model: &Model) -> TokenStream {
             fn delete_data(
                 &self,
                 signal: #outbox::Signal,
+                before: ::core::option::Option<&Self>,
             ) -> ::core::option::Option<#outbox::__private::Value> {
-                #delete_data(self, signal)
+                #delete_data(self, signal, before)
             }
         });
     }

@@ -49,7 +49,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `fields(a, b)` | only these are published, and the key |
 /// | `filter = "Self::is_public"` | `should_sync` calls this function of `&Self` |
 /// | `meta = "path"` | `meta` calls this function of `&About<'_>` |
-/// | `delete_data = "path"` | `delete_data` calls this function of `&Self` and a `Signal` |
+/// | `delete_data = "path"` | `delete_data` calls this function of `&Self`, a `Signal` and an `Option<&Self>` |
 /// | `crate = "path"` | where cqrs-outbox is, if not at `::cqrs_outbox` |
 ///
 /// | of a field | meaning |

@@ -170,7 +170,7 @@ impl Master for Account {
         self.shown
     }
 
-    fn delete_data(&self, _: Signal) -> Option<serde_json::Value> {
+    fn delete_data(&self, _: Signal, _: Option<&Self>) -> Option<serde_json::Value> {
         (!self.shown).then(|| serde_json::json!({"hidden": self.id}))
     }
 }

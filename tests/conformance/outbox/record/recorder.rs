@@ -43,8 +43,9 @@ impl Master for Document {
         }))
     }
 
-    fn delete_data(&self, signal: Signal) -> Option<Value> {
-        Some(json!({"was": self.owner, "by": signal.as_str()}))
+    fn delete_data(&self, signal: Signal, before: Option<&Self>) -> Option<Value> {
+        let before = before.map(|before| before.owner);
+        Some(json!({"was": self.owner, "by": signal.as_str(), "before": before}))
     }
 }
 
@@ -60,7 +61,11 @@ pub(crate) async fn meta_sees_signal_data_and_previous_data<F: Fixture>(db: F) {
         .await
         .unwrap();
     F::commit(tx).await;
-    db.record(Change::saved(&document("ann", false))).await;
+    let hidden = document("cid", false);
+    db.record(Change::updated(&document("ann", true), &hidden))
+        .await;
+    db.record(Change::saved(&document("ann", true))).await;
+    db.record(Change::deleted(&document("ann", true))).await;
     let meta: Vec<_> = db
         .outbox()
         .await
@@ -78,10 +83,14 @@ pub(crate) async fn meta_sees_signal_data_and_previous_data<F: Fixture>(db: F) {
         json!({"signal": "SYNC", "key": "1", "queue": "audit", "data": data, "previous": null})
     );
     // Out of the filter: a delete, which says so.
-    let data = json!({"id": 1, "custom": {"was": "ann", "by": "SAVE"}});
+    let data = json!({"id": 1, "custom": {"was": "cid", "by": "SAVE", "before": "ann"}});
     assert_eq!(
         meta[2],
         json!({"signal": "DELETE", "key": "1", "queue": null, "data": data, "previous": null})
+    );
+    assert_eq!(
+        meta[4]["data"]["custom"],
+        json!({"was": "ann", "by": "DELETE", "before": null})
     );
 }
 
