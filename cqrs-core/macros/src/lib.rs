@@ -21,7 +21,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// serialises their types. The struct need not be `Serialize`, and `#[serde(…)]` on it or its fields
 /// is not read.
 ///
-/// ```ignore
+/// ```text
 /// #[derive(Master)]
 /// #[master(cqrs_id = "account", table = "accounts", tracked(status, email), ttl = "1d")]
 /// struct Account {
@@ -72,7 +72,7 @@ pub fn derive_master(input: TokenStream) -> TokenStream {
 /// Writes `impl Replica` for a struct with named fields: the table that a model's copy is kept in, and
 /// which member of the master's data goes into which column.
 ///
-/// ```ignore
+/// ```text
 /// #[derive(Replica)]
 /// #[replica(cqrs_id = "account", table = "account_ref")]
 /// struct AccountRef {
