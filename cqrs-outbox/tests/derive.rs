@@ -186,3 +186,22 @@ fn functions_of_ones_own_take_the_place_of_defaults() {
     );
     assert_eq!(page.delete_data(Signal::Save, None), None);
 }
+
+// Named like anything the derive might write.
+#[derive(Master)]
+#[master(cqrs_id = "object")]
+struct Object {
+    #[master(key)]
+    id: i64,
+    #[master(bytes)]
+    form: Vec<u8>,
+}
+
+#[test]
+fn a_model_may_have_any_name() {
+    let object = Object {
+        id: 1,
+        form: b"hi".to_vec(),
+    };
+    assert_eq!(data(&object), json!({"id": 1, "form": "aGk="}));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cqrs_core::Event;
 use cqrs_replica::{
-    Applied, Failure, Handler, Hooks, Model, TableModel, postgres::PostgresReplica,
+    Applied, Failure, Handler, Hooks, Model, ReplicaSession, TableModel, postgres::PostgresReplica,
 };
 use sqlx::PgConnection;
 
@@ -94,4 +94,18 @@ async fn a_handlers_statement_is_ended_and_the_next_models_is_not() {
         ])
         .await;
     assert_eq!(answers, [APPLIED, failed("handler"), APPLIED, APPLIED]);
+}
+
+#[tokio::test]
+async fn an_impossible_timeout_is_refused_at_the_start() {
+    for timeout in [Duration::ZERO, Duration::MAX] {
+        let model = Model::handler(id("account"), Sleeper).with_statement_timeout(timeout);
+        let mut replica = Replica::<Database>::new(&[], [model]).await;
+        let refused = replica.session.check_models(&replica.models).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(
+            error.contains("account") && error.contains("10ms to 600s"),
+            "{error}"
+        );
+    }
 }
