@@ -1,4 +1,9 @@
 //! Recording.
+//!
+//! | counter | labels |
+//! |---|---|
+//! | `cqrs_outbox_recorded_total` | `cqrs_id`, `signal`; new events |
+//! | `cqrs_outbox_skipped_total` | `reason`: `filtered`, `not_produced`, `coalesced` into an earlier event, `undone` |
 
 use cqrs_core::{InstanceKey, Revision};
 use uuid::Uuid;
