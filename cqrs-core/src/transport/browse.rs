@@ -33,6 +33,14 @@ pub trait Browser: Send + 'static {
     /// Cancellation: a dropped call leaves the browser unusable; drop it too.
     fn get(&mut self) -> impl Future<Output = Result<Option<Delivery>, TransportError>> + Send;
 
+    /// Whether the queue holds no message but those that someone has got and not acknowledged.
+    ///
+    /// # Errors
+    /// The connection is unusable, and all tags are void.
+    ///
+    /// Cancellation: a dropped call leaves the browser unusable; drop it too.
+    fn is_empty(&mut self) -> impl Future<Output = Result<bool, TransportError>> + Send;
+
     /// Takes messages out of the queue for good. Returning means that the word was sent.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ mod catalog;
 mod connection;
 mod error;
 mod letters;
+#[cfg(feature = "reconcile")]
+mod reconcile;
 mod references;
 mod savepoint;
 mod sql;
