@@ -252,6 +252,11 @@ impl Change {
         })
     }
 
+    /// The change, unless something is wrong with it already.
+    pub(crate) fn checked(self) -> Result<Self, RecordError> {
+        self.0.map(|draft| Self(Ok(draft)))
+    }
+
     pub(crate) fn into_draft(self) -> Result<Draft, RecordError> {
         self.0
     }
