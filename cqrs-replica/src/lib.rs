@@ -26,7 +26,7 @@ mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod publishing;
-#[cfg(all(feature = "reconcile", any(feature = "postgres", feature = "sqlite")))]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod reconcile;
 mod replica;
 mod retrying;

@@ -5,7 +5,9 @@
 //! databases do not agree on the order of keys.
 
 mod difference;
+mod pace;
 mod ranges;
 
 pub use difference::{Difference, RowMark};
+pub use pace::Pace;
 pub use ranges::{MAX_RANGES, RangeSum, Ranges, range_count};

@@ -49,6 +49,8 @@ impl ReconcileStore for PostgresReplica {
         config.statement_timeout = config.statement_timeout.max(STATEMENT_TIMEOUT);
         let mut connection = connect(&config).await?;
         check_schema(&mut connection, &migrations::POSTGRES).await?;
+        let session = sqlx::query(sql::RECONCILE_SESSION).execute(&mut connection);
+        run(config.statement_timeout, session).await?;
         Ok(PostgresReader {
             connection,
             limit: config.statement_timeout + GRACE,

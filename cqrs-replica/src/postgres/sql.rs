@@ -38,6 +38,7 @@ statements! {
     OTHERS = "others",
     PRUNE_LETTERS = "prune_letters",
     PRUNE_TOMBSTONES = "prune_tombstones",
+    RECONCILE_SESSION = "reconcile_session",
     RETIRE = "retire",
     RETRY_IMPORTED = "retry_imported",
     RETRY_LETTERS = "retry_letters",

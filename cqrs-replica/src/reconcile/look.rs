@@ -1,16 +1,12 @@
 //! The first look: sums of ranges, then the rows of those that differ.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use cqrs_core::{
     CqrsId, InstanceKey,
     content::{ContentHash, ContentHasher},
-    reconcile::{Difference, Ranges, RowMark, range_count},
+    reconcile::{Difference, Pace, Ranges, RowMark, range_count},
 };
-use tokio::time::Instant;
 
 use super::{MasterSide, ReconcileError, ReconcileTable, ReplicaReader, ReplicaRow};
 
@@ -60,23 +56,19 @@ impl<R: ReplicaReader> Scanner<'_, R> {
         &mut self,
         mut on: impl FnMut(&ReplicaRow, &mut ContentHasher),
     ) -> Result<(), ReconcileError> {
-        let (begun, mut read) = (Instant::now(), 0_u64);
+        let mut pace = Pace::new(self.rate);
         let mut last: Option<ReplicaRow> = None;
         loop {
-            let page = self.reader.page(self.table, last.as_ref(), PAGE).await?;
-            for row in &page {
+            let rows = self.reader.page(self.table, last.as_ref(), PAGE).await?;
+            for row in &rows {
                 on(row, &mut self.hasher);
             }
-            read += page.len() as u64;
-            if page.len() < PAGE {
+            let count = rows.len();
+            if count < PAGE {
                 return Ok(());
             }
-            last = page.into_iter().next_back();
-            if let Some(rate) = self.rate {
-                let due =
-                    Duration::from_secs(1) * u32::try_from(read).unwrap_or(u32::MAX) / rate.max(1);
-                tokio::time::sleep_until(begun + due).await;
-            }
+            last = rows.into_iter().next_back();
+            pace.after(count).await;
         }
     }
 

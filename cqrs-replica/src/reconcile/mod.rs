@@ -7,6 +7,8 @@
 //! and has nothing on its way, is wrong.
 
 mod compare;
+#[cfg(feature = "reconcile")]
+mod direct;
 mod error;
 mod fence;
 mod look;
@@ -20,6 +22,8 @@ use std::{collections::HashMap, time::Duration};
 
 use cqrs_core::{CqrsId, QueueName, StoreError, content::ContentHasher};
 
+#[cfg(feature = "reconcile")]
+pub use direct::DirectMaster;
 pub use error::ReconcileError;
 pub use fence::QueueLook;
 pub use master::{MasterFault, MasterInstance, MasterModel, MasterSide};

@@ -117,6 +117,19 @@ impl Reconciled {
         divergent
     }
 
+    /// Sets the gauges `cqrs_replica_divergent_rows`.
+    pub fn export(&self) {
+        for (kind, rows) in self.divergent() {
+            let gauge = metrics::gauge!(
+                "cqrs_replica_divergent_rows",
+                "cqrs_id" => self.cqrs_id.clone(),
+                "kind" => kind.as_str(),
+            );
+            // Counts of rows are far from where a float rounds them.
+            gauge.set(u32::try_from(rows).unwrap_or(u32::MAX));
+        }
+    }
+
     pub(super) fn late(&mut self, compared: &Compared) {
         let what = if compared.in_outbox {
             "an event is in the outbox"

@@ -6,7 +6,6 @@ mod catalog;
 mod connection;
 mod error;
 mod letters;
-#[cfg(feature = "reconcile")]
 mod reconcile;
 mod references;
 mod savepoint;

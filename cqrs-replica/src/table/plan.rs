@@ -166,7 +166,6 @@ impl TablePlan {
     }
 
     /// The members that go into columns, by name.
-    #[cfg(feature = "reconcile")]
     pub(crate) fn fields(&self) -> Vec<(String, usize)> {
         let mut fields = match &self.members {
             Members::Mapped(mapping) => mapping.clone(),
