@@ -175,7 +175,7 @@ impl World {
             .master
             .rows(
                 "select cast(id as text), name, cast(cast(balance as real) as text) from accounts \
-                 where status <> 'hidden' order by id",
+                 where status <> 'hidden' order by 1",
             )
             .await?;
         let ours = self
@@ -183,7 +183,7 @@ impl World {
             .replica
             .rows(
                 "select cast(id as text), full_name, cast(cast(balance as real) as text) \
-                 from account_copy order by id",
+                 from account_copy order by 1",
             )
             .await?;
         ensure!(theirs == ours, "{theirs:?}\n{ours:?}");
