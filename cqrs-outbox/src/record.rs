@@ -45,7 +45,8 @@ impl Recorded {
     }
 
     /// The event's place in the outbox, if there is one.
-    pub(crate) const fn id(&self) -> Option<i64> {
+    #[must_use]
+    pub const fn id(&self) -> Option<i64> {
         match self {
             Self::Event { id, .. } => Some(*id),
             Self::Filtered | Self::NotProduced | Self::Undone => None,

@@ -273,10 +273,12 @@ pub(crate) fn syncs<R>(
     let mut changes = Vec::with_capacity(rows.len());
     let mut failed = Vec::new();
     for (met, row) in rows {
-        let json = met.key.clone();
-        match sync(table, met, &row, options) {
+        match sync(table, &met, &row, options) {
             Ok(change) => changes.extend(change),
-            Err(fault) => failed.push(FailedRow { key: json, fault }),
+            Err(fault) => failed.push(FailedRow {
+                key: met.key,
+                fault,
+            }),
         }
     }
     (changes, failed)
@@ -284,7 +286,7 @@ pub(crate) fn syncs<R>(
 
 fn sync<R>(
     table: &SourceTable<R>,
-    met: Met,
+    met: &Met,
     row: &R,
     options: &SyncOptions,
 ) -> Result<Option<Change>, RowFault> {
@@ -292,7 +294,7 @@ fn sync<R>(
         Loader::Code(code) => (code.synced)(row)?,
         Loader::Sql => {
             let data = met.data.clone().unwrap_or_default();
-            Some(synced_data(&table.source, key(&met)?, data)?)
+            Some(synced_data(&table.source, key(met)?, data)?)
         }
     };
     let Some(mut change) = change else {

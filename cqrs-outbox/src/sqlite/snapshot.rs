@@ -10,7 +10,7 @@ use super::{
     sql,
 };
 use crate::source::{
-    After, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable, candidates,
+    After, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable, Stamped, candidates,
 };
 
 /// One consistent view of a table in `SQLite`: a read transaction, which holds up no writer. Revisions of
@@ -135,7 +135,7 @@ impl SourceSnapshot for SqliteSnapshot {
         }
         let page = candidates(&self.table, rows, self.content)?;
         self.after.clone_from(&page.last);
-        page.page(&HashMap::new()).map(Some)
+        page.page(&HashMap::<String, Stamped>::new()).map(Some)
     }
 
     async fn estimate(&mut self) -> Result<u64, StoreError> {

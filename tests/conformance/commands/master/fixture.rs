@@ -1,13 +1,11 @@
 //! A master's database with its tables.
 
 use anyhow::Result;
-use cqrs_core::{
-    SecretUrl,
-    database::{postgres::PostgresConfig, sqlite::SqliteConfig},
-};
+use cqrs_core::{SecretUrl, database::sqlite::SqliteConfig};
+#[cfg(feature = "servers")]
+use cqrs_outbox::postgres::PostgresStore;
 use cqrs_outbox::{
     OutboxStore, migrate,
-    postgres::PostgresStore,
     source::{ReadModel, SourceModel, SourceStore},
     sqlite::SqliteStore,
 };
@@ -30,6 +28,7 @@ pub(crate) trait World {
     }
 }
 
+#[cfg(feature = "servers")]
 pub(crate) struct Postgres(Database);
 
 #[cfg(feature = "servers")]
@@ -41,11 +40,15 @@ impl Postgres {
     }
 }
 
+#[cfg(feature = "servers")]
 impl World for Postgres {
     type Store = PostgresStore;
 
     fn store(&self) -> PostgresStore {
-        PostgresStore::new(PostgresConfig::new(SecretUrl::new(self.0.url()), "test"))
+        PostgresStore::new(cqrs_core::database::postgres::PostgresConfig::new(
+            SecretUrl::new(self.0.url()),
+            "test",
+        ))
     }
 
     fn database(&self) -> &Database {
