@@ -5,12 +5,12 @@ use cqrs_tests::process::Process;
 
 use crate::world::World;
 
-async fn running(world: &World) -> Result<(Process, Process)> {
+fn running(world: &World) -> Result<(Process, Process)> {
     Ok((world.relay()?, world.worker()?))
 }
 
 async fn every_kind_is_found_and_repaired(world: World) -> Result<()> {
-    let (relay, worker) = running(&world).await?;
+    let (relay, worker) = running(&world)?;
     world.save(1..=40, "first").await?;
     world.save([3, 4], "second").await?;
     world.arrived("first", 38).await?;
