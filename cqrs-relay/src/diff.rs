@@ -1,7 +1,11 @@
 //! A table's keys and revisions for replicas to compare theirs with: `cqrs-relay diff`, and which of a
 //! replica's keys are no more: `cqrs-relay deleted-diff`.
 
-use std::{io, io::Write, sync::Arc};
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use cqrs_core::{
@@ -53,6 +57,22 @@ pub struct Diffed {
     pub filtered: u64,
     /// Instances that were being recorded for the first time: they come by the broker.
     pub recording: u64,
+}
+
+impl fmt::Display for Diffed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} instances written", self.rows)?;
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.filtered, "not for replicas"),
+            (self.recording, "on their way by the broker"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes keys and revisions of one consistent snapshot, as `cqrs_diff_master` does. A table without rows
@@ -136,6 +156,13 @@ pub struct DeletedDiffed {
     pub keys: u64,
     /// Keys that replicas are to delete.
     pub deleted: u64,
+}
+
+impl fmt::Display for DeletedDiffed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keys, deleted } = self;
+        write!(f, "{keys} keys read, {deleted} to delete")
+    }
 }
 
 /// Reads a replica's keys and writes those that replicas should not have: the row is not there, or

@@ -1,6 +1,6 @@
 //! A table's instances as a file, for a replica to load: `cqrs-relay dump`.
 
-use std::{io::Write, sync::Arc};
+use std::{fmt, io::Write, sync::Arc};
 
 use cqrs_core::{filter::Filter, wire};
 use cqrs_outbox::source::{Scan, SourceRow, SourceSnapshot, SourceStore, SourceTable};
@@ -40,6 +40,22 @@ pub struct Dumped {
     pub filtered: u64,
     /// Instances that were being recorded for the first time: they come by the broker.
     pub recording: u64,
+}
+
+impl fmt::Display for Dumped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} instances dumped", self.rows)?;
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.filtered, "not for replicas"),
+            (self.recording, "on their way by the broker"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes the instances of one consistent snapshot, as `cqrs_bulk_dump` does: the model's name, and

@@ -8,7 +8,7 @@
 mod sender;
 mod window;
 
-use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{fmt, io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use cqrs_core::{QueueName, filter::Filter, stream::StreamQueue};
 use cqrs_outbox::source::{After, SourceStore, SourceTable};
@@ -64,6 +64,21 @@ pub struct SyncDone {
     pub stopped: bool,
     /// The place to go on, if it was stopped, as the key's JSON.
     pub after: Option<String>,
+}
+
+impl fmt::Display for SyncDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} instances to be sent", self.synced)?;
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.gone, "not there, or not for replicas"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Sends the instances that meet the filter, in the order of their keys.
@@ -145,7 +160,17 @@ pub async fn diff_sync<S: SourceStore>(
     let batch = plan.batch.max(1);
     let mut sender = Sender::new(store, table, plan, watch, shutdown);
     let mut stopped = false;
-    'lines: while let Some(keys) = input.next().await? {
+    'lines: loop {
+        let keys = tokio::select! {
+            keys = input.next() => keys?,
+            () = shutdown.drain.cancelled() => {
+                stopped = true;
+                break;
+            }
+        };
+        let Some(keys) = keys else {
+            break;
+        };
         for asked in keys.chunks(batch) {
             let found = sender.find(asked).await?;
             let mut present = Vec::with_capacity(found.len());
