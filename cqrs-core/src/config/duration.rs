@@ -10,7 +10,7 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
-/// The length of a text like `250ms`, `2s`, `5m`, `1h` or `7d`, if it is one.
+/// The length, if the text is one.
 #[must_use]
 pub fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);

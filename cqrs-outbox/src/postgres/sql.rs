@@ -35,3 +35,4 @@ pub(super) const UNSENT: &str = include_str!("sql/unsent.sql");
 pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");
 pub(super) const IN_HAND: &str = include_str!("sql/in_hand.sql");
 pub(super) const SOURCE_SESSION: &str = include_str!("sql/source_session.sql");
+pub(super) const LIVE_RELAYS: &str = include_str!("sql/live_relays.sql");

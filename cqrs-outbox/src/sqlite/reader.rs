@@ -159,6 +159,14 @@ impl SourceReader for SqliteReader {
         Ok(count.unsigned_abs())
     }
 
+    async fn live_relays(&mut self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(sql::LIVE_RELAYS)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(classify)?;
+        Ok(count.unsigned_abs())
+    }
+
     async fn close(self) {
         close(self.connection).await;
     }
