@@ -20,6 +20,14 @@ pub trait Browse: Transport {
         &self,
         queue: &QueueName,
     ) -> impl Future<Output = Result<Self::Browser, TransportError>> + Send;
+
+    /// How many messages are ready in a queue: those that no live subscriber holds.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueGone`] when there is no such queue; otherwise as connecting.
+    ///
+    /// Cancellation: a dropped call leaves nothing open.
+    fn depth(&self, queue: &QueueName) -> impl Future<Output = Result<u64, TransportError>> + Send;
 }
 
 /// One look into a queue. What it has got and not acknowledged goes back when it ends, in whatever
@@ -32,14 +40,6 @@ pub trait Browser: Send + 'static {
     ///
     /// Cancellation: a dropped call leaves the browser unusable; drop it too.
     fn get(&mut self) -> impl Future<Output = Result<Option<Delivery>, TransportError>> + Send;
-
-    /// Whether the queue holds no message but those that someone has got and not acknowledged.
-    ///
-    /// # Errors
-    /// The connection is unusable, and all tags are void.
-    ///
-    /// Cancellation: a dropped call leaves the browser unusable; drop it too.
-    fn is_empty(&mut self) -> impl Future<Output = Result<bool, TransportError>> + Send;
 
     /// Takes messages out of the queue for good. Returning means that the word was sent.
     ///

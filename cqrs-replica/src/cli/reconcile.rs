@@ -12,7 +12,7 @@ use cqrs_core::{
         output,
     },
     config::{Config, parse_duration},
-    transport::{Browse, Browser},
+    transport::Browse,
 };
 use serde::Serialize;
 
@@ -32,7 +32,10 @@ const WATCH_RATE: u32 = 10_000;
     The master's tables are those of [[master.model]] in cqrs.toml. Exit code: 0 if nothing is wrong, or \
     all of it was mended; 1 if something is left."
 )]
-#[expect(clippy::struct_excessive_bools, reason = "switches that can be combined at will")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that can be combined at will"
+)]
 pub(super) struct Reconcile {
     /// The models to compare.
     #[arg(long = "model", value_name = "ID", required_unless_present = "all")]
@@ -122,12 +125,7 @@ impl<S: Database> WithBrowse for WithQueue<'_, S> {
         let queue = self.round.options.queue.clone();
         let look: QueueLook = Box::new(move || {
             let (transport, queue) = (transport.clone(), queue.clone());
-            Box::pin(async move {
-                let mut browser = transport.browse(&queue).await?;
-                let empty = browser.is_empty().await?;
-                browser.close().await;
-                Ok(empty)
-            })
+            Box::pin(async move { Ok(transport.depth(&queue).await? == 0) })
         });
         master::with(self.config, self.round, look).await
     }

@@ -95,21 +95,6 @@ impl Browser for EmbeddedBrowser {
         }))
     }
 
-    async fn is_empty(&mut self) -> Result<bool, TransportError> {
-        self.begin()?;
-        let shared = Arc::clone(&self.shared);
-        let _turn = shared.writer.lock().await;
-        lease::renew(
-            &mut self.connection,
-            self.seat.consumer,
-            shared.config.lease,
-        )
-        .await?;
-        let has_free = self.seat.look(&mut self.connection).await?;
-        self.spent = false;
-        Ok(!has_free)
-    }
-
     async fn ack(&mut self, tags: &[DeliveryTag]) -> Result<(), TransportError> {
         let messages: Vec<i64> = tags
             .iter()

@@ -117,4 +117,8 @@ impl Browse for Embedded {
     async fn browse(&self, queue: &QueueName) -> Result<EmbeddedBrowser, TransportError> {
         EmbeddedBrowser::open(Arc::clone(&self.shared), queue).await
     }
+
+    async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
+        Self::depth(self, queue).await
+    }
 }

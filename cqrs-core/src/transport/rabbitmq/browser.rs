@@ -35,9 +35,13 @@ impl RabbitMqBrowser {
         queue: &QueueName,
     ) -> Result<Self, TransportError> {
         let connection = Connection::open(config, &format!("browser of {queue}")).await?;
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
         let found = connection
             .channel()
-            .queue_declare(queue.as_str().into(), PASSIVE, FieldTable::default())
+            .queue_declare(queue.as_str().into(), passive, FieldTable::default())
             .await;
         match found {
             Ok(_) => Ok(Self {
@@ -65,15 +69,6 @@ impl RabbitMqBrowser {
     }
 }
 
-/// Says what there is, and makes nothing.
-const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
-    passive: true,
-    durable: false,
-    exclusive: false,
-    auto_delete: false,
-    nowait: false,
-};
-
 impl Browser for RabbitMqBrowser {
     async fn get(&mut self) -> Result<Option<Delivery>, TransportError> {
         let get = self
@@ -93,16 +88,6 @@ impl Browser for RabbitMqBrowser {
             body: delivery.data.into(),
             redelivered: delivery.redelivered,
         }))
-    }
-
-    async fn is_empty(&mut self) -> Result<bool, TransportError> {
-        let ask = self.connection.channel().queue_declare(
-            self.queue.as_str().into(),
-            PASSIVE,
-            FieldTable::default(),
-        );
-        let queue = self.in_time("a question for a queue's length", ask).await?;
-        Ok(queue.message_count() == 0)
     }
 
     async fn ack(&mut self, tags: &[DeliveryTag]) -> Result<(), TransportError> {

@@ -115,4 +115,8 @@ impl Browse for RabbitMq {
         self.in_time(RabbitMqBrowser::open(&self.config, queue))
             .await
     }
+
+    async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
+        Self::depth(self, queue).await
+    }
 }
