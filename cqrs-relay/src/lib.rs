@@ -14,6 +14,7 @@
 //!
 //! Metrics: see [`metrics`].
 
+mod answers;
 mod blocked;
 #[cfg(feature = "cli")]
 #[cfg_attr(
@@ -60,6 +61,7 @@ mod window;
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+pub use answers::Answers;
 pub use config::{OnExpired, RelayConfig, RelayConfigError};
 pub use cqrs_core::Shutdown;
 pub use error::RelayError;

@@ -109,3 +109,14 @@ async fn every_kind_is_found_and_repaired_from_sqlite_to_postgres() -> Result<()
     let directory = tempfile::tempdir()?;
     every_kind_is_found_and_repaired(World::to_postgres(directory.path()).await?).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_found_and_repaired_by_the_embedded_broker() -> Result<()> {
+    every_kind_is_found_and_repaired(World::embedded().await?.by_the_broker()).await
+}
+
+#[cfg(feature = "servers")]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_found_and_repaired_by_rabbitmq() -> Result<()> {
+    every_kind_is_found_and_repaired(World::servers().await?.by_the_broker()).await
+}

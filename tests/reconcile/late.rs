@@ -193,3 +193,16 @@ async fn letters_are_named_embedded() -> Result<()> {
 async fn letters_are_named_on_servers() -> Result<()> {
     letters_are_named(World::servers().await?).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_reported_while_accounts_are_written_by_the_embedded_broker() -> Result<()> {
+    let world = World::embedded().await?.by_the_broker();
+    nothing_is_reported_while_accounts_are_written(world).await
+}
+
+#[cfg(feature = "servers")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_reported_while_accounts_are_written_by_rabbitmq() -> Result<()> {
+    let world = World::servers().await?.by_the_broker();
+    nothing_is_reported_while_accounts_are_written(world).await
+}

@@ -2,6 +2,7 @@
 //!
 //! What runs embedded needs no server; the rest is behind the feature `servers`.
 
+mod asking;
 mod kinds;
 mod late;
 mod sizes;

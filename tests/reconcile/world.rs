@@ -17,6 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A scenario.
 pub(crate) struct World {
     pub(crate) stack: Stack,
+    /// Whether the master's database is read, or its relay asked.
+    pub(crate) direct: bool,
 }
 
 /// What `reconcile --json` has said of the accounts.
@@ -121,7 +123,16 @@ impl World {
             }
         };
         replica.execute(create).await?;
-        Ok(Self { stack })
+        Ok(Self {
+            stack,
+            direct: true,
+        })
+    }
+
+    /// From now on the relay is asked.
+    pub(crate) fn by_the_broker(mut self) -> Self {
+        self.direct = false;
+        self
     }
 
     pub(crate) fn relay(&self) -> Result<Process> {
@@ -156,7 +167,11 @@ impl World {
 
     /// `reconcile` of the accounts.
     pub(crate) async fn reconcile(&self, arguments: &[&str]) -> Result<Said> {
+        // Whoever asks by the broker needs no section of the master.
         let mut all = vec!["reconcile", "--model", "account", "--json"];
+        if self.direct {
+            all.extend_from_slice(&["--master", self.stack.master.url()]);
+        }
         all.extend_from_slice(arguments);
         let (code, said, log) = self.stack.outcome("cqrs-replica", &all).await?;
         let reports: Value =

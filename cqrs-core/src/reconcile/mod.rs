@@ -6,6 +6,7 @@
 
 mod difference;
 mod pace;
+pub mod protocol;
 mod ranges;
 
 pub use difference::{Difference, RowMark};

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use cqrs_core::config::Config;
 use cqrs_core::{SecretUrl, config::Relay};
-use cqrs_outbox::{OutboxStore, source::SourceStore};
+use cqrs_outbox::{OutboxStore, reconcile::ReconcileSource, source::SourceStore};
 
 #[cfg(feature = "postgres")]
 use super::postgres;
@@ -33,7 +33,7 @@ pub(super) fn open<S: Database>(config: &Config) -> anyhow::Result<S> {
 
 /// What is done with whichever store it is.
 pub(super) trait WithStore {
-    async fn with<S: OutboxStore + SourceStore>(self, store: S) -> anyhow::Result<()>;
+    async fn with<S: OutboxStore + ReconcileSource>(self, store: S) -> anyhow::Result<()>;
 }
 
 /// Does something with the store that the configuration names.

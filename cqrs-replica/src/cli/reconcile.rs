@@ -1,11 +1,11 @@
 //! `reconcile`.
 
-use std::{convert::Infallible, fmt, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use cqrs_core::{
-    CqrsId, SecretUrl, Shutdown,
+    CqrsId, SecretUrl, Shutdown, SystemClock,
     cli::{
         Signals,
         broker::{self, WithBrowse},
@@ -19,7 +19,9 @@ use serde::Serialize;
 use super::{Database, master, settings};
 use crate::{
     Model, Models,
-    reconcile::{MasterSide, QueueLook, ReconcileOptions, Reconciled, reconcilable, reconcile},
+    reconcile::{
+        MasterSide, QueueLook, ReconcileOptions, Reconciled, RemoteMaster, reconcilable, reconcile,
+    },
 };
 
 /// How many rows a second are read while watching, if nothing else is said.
@@ -27,11 +29,11 @@ const WATCH_RATE: u32 = 10_000;
 
 /// What `reconcile` takes.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example: cqrs-replica reconcile --all --master postgres://localhost/shop --repair\n\n\
-    The master's tables are those of [[master.model]] in cqrs.toml. Exit code: 0 if nothing is wrong, or \
-    all of it was mended; 1 if something is left."
-)]
+#[command(after_help = "Example: cqrs-replica reconcile --all --repair
+
+\
+    The master's relay answers for its [[master.model]]s. Exit code: 0 if nothing is wrong, or all of it \
+    was mended; 1 if something is left.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "switches that can be combined at will"
@@ -43,7 +45,8 @@ pub(super) struct Reconcile {
     /// All models that have a table here.
     #[arg(long, conflicts_with = "models")]
     all: bool,
-    /// The master's database, instead of master.database.
+    /// The master's database, read directly, with the tables of [[master.model]]. Without it the
+    /// master's relay is asked by the broker.
     #[arg(long, value_name = "URL", value_parser = url)]
     pub(super) master: Option<SecretUrl>,
     /// Mend what is wrong: the master sends again what is missing or not as it should be, and what
@@ -123,11 +126,17 @@ struct WithQueue<'c, S: Database> {
 impl<S: Database> WithBrowse for WithQueue<'_, S> {
     async fn with<T: Browse>(self, transport: T) -> anyhow::Result<()> {
         let queue = self.round.options.queue.clone();
+        let looking = transport.clone();
         let look: QueueLook = Box::new(move || {
-            let (transport, queue) = (transport.clone(), queue.clone());
+            let (transport, queue) = (looking.clone(), queue.clone());
             Box::pin(async move { Ok(transport.depth(&queue).await? == 0) })
         });
-        master::with(self.config, self.round, look).await
+        if self.round.arguments.master.is_some() {
+            return master::with(self.config, self.round, look).await;
+        }
+        let rate = self.round.arguments.rate();
+        let open = || RemoteMaster::new(transport.clone(), Arc::new(SystemClock), rate);
+        self.round.run(open, look).await
     }
 }
 

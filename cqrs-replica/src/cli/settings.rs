@@ -21,7 +21,7 @@ pub(super) fn load(cli: &Cli) -> Result<Config, ConfigError> {
     if let Command::Reconcile(reconcile) = &cli.command {
         let master = reconcile.master.as_ref().map(SecretUrl::expose);
         flags.push(("master.database", "--master", master));
-        needed.extend([Needed::Broker, Needed::Master]);
+        needed.push(Needed::Broker);
     }
     if let Command::Run(run) = &cli.command {
         needed.push(Needed::Broker);

@@ -14,6 +14,7 @@ mod fence;
 mod look;
 mod master;
 mod reader;
+mod remote;
 mod repair;
 mod report;
 mod table;
@@ -28,6 +29,7 @@ pub use error::ReconcileError;
 pub use fence::QueueLook;
 pub use master::{MasterFault, MasterInstance, MasterModel, MasterSide};
 pub use reader::{KnownState, LetterOf, ReconcileStore, ReplicaReader, ReplicaRow, WorkersSeen};
+pub use remote::RemoteMaster;
 pub use report::{FoundKey, FoundRow, FoundState, Reconciled};
 pub use table::ReconcileTable;
 

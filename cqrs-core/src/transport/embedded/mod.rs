@@ -29,7 +29,7 @@ mod sql;
 mod subscriber;
 mod topology;
 
-use std::sync::Arc;
+use std::{num::NonZeroU16, sync::Arc};
 
 use tokio::sync::{Mutex, watch};
 
@@ -40,7 +40,7 @@ pub use subscriber::EmbeddedSubscriber;
 
 use self::{connection::Connection, error::classify};
 use super::{Browse, Subscription, Transport, TransportError};
-use crate::QueueName;
+use crate::{CqrsId, QueueName};
 
 /// A broker in a file.
 ///
@@ -108,6 +108,16 @@ impl Transport for Embedded {
         subscription: &Subscription,
     ) -> Result<EmbeddedSubscriber, TransportError> {
         EmbeddedSubscriber::open(Arc::clone(&self.shared), subscription).await
+    }
+
+    async fn temporary(
+        &self,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> Result<EmbeddedSubscriber, TransportError> {
+        let shared = Arc::clone(&self.shared);
+        EmbeddedSubscriber::open_temporary(shared, queue, keys, prefetch).await
     }
 }
 
