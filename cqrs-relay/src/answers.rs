@@ -30,16 +30,23 @@ pub struct Answers<S, T> {
     store: S,
     transport: T,
     models: Vec<SourceModel>,
+    exchange: String,
 }
 
 impl<S: ReconcileSource, T: Transport> Answers<S, T> {
-    /// About these models.
+    /// About these models. `exchange` is that of the transport.
     #[must_use]
-    pub fn new(store: S, transport: T, models: Vec<SourceModel>) -> Self {
+    pub fn new(
+        store: S,
+        transport: T,
+        models: Vec<SourceModel>,
+        exchange: impl Into<String>,
+    ) -> Self {
         Self {
             store,
             transport,
             models,
+            exchange: exchange.into(),
         }
     }
 
@@ -54,8 +61,9 @@ impl<S: ReconcileSource, T: Transport> Answers<S, T> {
         let retry = RetryPolicy::reconnect(Duration::from_secs(10));
         let mut attempts = 0;
         loop {
-            let served = drain.run_until_cancelled(self.serve(&mut attempts)).await;
-            let Some(Err(error)) = served else { return };
+            let Err(error) = self.serve(&mut attempts, &drain).await else {
+                return;
+            };
             attempts += 1;
             tracing::warn!(
                 error = crate::outage::chain(&error),
@@ -72,7 +80,11 @@ impl<S: ReconcileSource, T: Transport> Answers<S, T> {
         }
     }
 
-    async fn serve(&self, attempts: &mut u32) -> Result<(), TransportError> {
+    async fn serve(
+        &self,
+        attempts: &mut u32,
+        drain: &CancellationToken,
+    ) -> Result<(), TransportError> {
         let mut cqrs_ids: Vec<CqrsId> = self.models.iter().map(|m| m.cqrs_id.clone()).collect();
         cqrs_ids.sort_unstable();
         let mut keys = Vec::with_capacity(cqrs_ids.len());
@@ -82,7 +94,7 @@ impl<S: ReconcileSource, T: Transport> Answers<S, T> {
                 Err(error) => tracing::warn!(%cqrs_id, %error, "it cannot be asked about"),
             }
         }
-        let Ok(queue) = protocol::question_queue(&cqrs_ids) else {
+        let Ok(queue) = protocol::question_queue(&self.exchange, &cqrs_ids) else {
             return Ok(());
         };
         let mut questions = self
@@ -91,13 +103,20 @@ impl<S: ReconcileSource, T: Transport> Answers<S, T> {
             .await?;
         let mut answers = self.transport.publisher().await?;
         tracing::debug!(%queue, "answering replicas");
-        loop {
-            let delivery = questions.next().await?;
+        while let Some(delivery) = drain.run_until_cancelled(questions.next()).await {
+            let delivery = delivery?;
             *attempts = 0;
             // First, so that one that cannot be answered does not come again and again.
             questions.ack(Ack::One(delivery.tag)).await?;
-            self.answer(&delivery, &mut answers).await?;
+            let answering = self.answer(&delivery, &mut answers);
+            match drain.run_until_cancelled(answering).await {
+                Some(answered) => answered?,
+                None => break,
+            }
         }
+        questions.close().await;
+        answers.close().await;
+        Ok(())
     }
 
     async fn answer(

@@ -32,13 +32,14 @@ pub fn question_key(cqrs_id: &CqrsId) -> Result<CqrsId, CqrsIdError> {
     CqrsId::new(&format!("cqrs-reconcile.{cqrs_id}"))
 }
 
-/// The queue that the relays of a master share, whose models these are.
+/// The queue that the relays of a master share, whose models these are. Queues belong to no exchange,
+/// so its name is part of theirs.
 ///
 /// # Errors
 /// None: the name is short.
-pub fn question_queue(cqrs_ids: &[CqrsId]) -> Result<QueueName, QueueNameError> {
+pub fn question_queue(exchange: &str, cqrs_ids: &[CqrsId]) -> Result<QueueName, QueueNameError> {
     let names: Vec<&str> = cqrs_ids.iter().map(CqrsId::as_str).collect();
-    let hash = Sha256::digest(names.join("\n"));
+    let hash = Sha256::digest(format!("{exchange}\n{}", names.join("\n")));
     let digits: Vec<String> = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     QueueName::new(&format!("{TEMPORARY}reconcile.{}", digits.concat()))
 }

@@ -65,22 +65,28 @@ impl<S: OutboxStore + ReconcileSource> WithTransport for Between<'_, S> {
         } = self;
         let shutdown = Shutdown::new();
         let owner = new_owner(&SystemClock);
+        let exchange = config.require_broker()?.exchange.clone();
         let models = if config.relay.reconcile {
             source::models(config)?
         } else {
             Vec::new()
         };
-        let answers = Answers::new(store.clone(), transport.clone(), models);
-        let answering = async {
-            Box::pin(answers.run(shutdown.drain.clone())).await;
-            std::future::pending::<std::convert::Infallible>().await
-        };
+        let answers = Answers::new(store.clone(), transport.clone(), models, exchange);
         let relay = settings::relay(&config.relay);
         let relay = Relay::new(store, transport, relay, Arc::new(SystemClock), owner);
+        let forwarding = async {
+            let ended = relay.run(shutdown.clone()).await;
+            // Whatever has ended it, nobody answers without it.
+            shutdown.drain.cancel();
+            ended
+        };
+        let both = async {
+            let answering = Box::pin(answers.run(shutdown.drain.clone()));
+            tokio::join!(forwarding, answering).0
+        };
         tokio::select! {
-            ended = relay.run(shutdown.clone()) => Ok(ended?),
+            ended = both => Ok(ended?),
             never = signals.stop(&shutdown) => match never {},
-            never = answering => match never {},
         }
     }
 }
