@@ -19,6 +19,7 @@ pub mod form;
 mod instance_key;
 pub mod json;
 mod queue_name;
+pub mod reconcile;
 mod retry;
 mod revision;
 mod secret;

@@ -376,7 +376,7 @@ fn json(field: &'static str, value: &impl Serialize) -> Result<String, Problem> 
 }
 
 /// The state as the text of an object without the members that the framework adds.
-fn state(data: &impl Serialize) -> Result<String, Problem> {
+pub(crate) fn state(data: &impl Serialize) -> Result<String, Problem> {
     let text = json("data", data)?;
     if !text.trim_start().starts_with('{') {
         return Err(Problem::NotAnObject { field: "data" });

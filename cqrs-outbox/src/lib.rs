@@ -12,6 +12,8 @@ mod migrate;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod previous;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod reconcile;
 mod record;
 mod recorder;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

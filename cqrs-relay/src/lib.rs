@@ -14,6 +14,7 @@
 //!
 //! Metrics: see [`metrics`].
 
+mod answers;
 mod blocked;
 #[cfg(feature = "cli")]
 #[cfg_attr(
@@ -29,6 +30,8 @@ mod config;
 pub mod dead;
 mod desk;
 mod destination;
+pub mod diff;
+pub mod dump;
 mod error;
 mod event;
 mod expiry;
@@ -36,6 +39,7 @@ mod fair_share;
 mod lane;
 mod lease_keeper;
 mod line;
+mod lines;
 mod meter;
 mod outage;
 mod owner;
@@ -48,14 +52,21 @@ mod row_fault;
 mod settler;
 mod share;
 pub mod status;
+pub mod sync;
+mod table_error;
 mod tenure;
+mod watch;
 mod window;
 
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+pub use answers::Answers;
 pub use config::{OnExpired, RelayConfig, RelayConfigError};
 pub use cqrs_core::Shutdown;
 pub use error::RelayError;
+pub use lines::KeyLines;
 pub use owner::new_owner;
 pub use relay::Relay;
+pub use table_error::TableError;
+pub use watch::Watch;

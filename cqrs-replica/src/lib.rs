@@ -27,6 +27,8 @@ mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod publishing;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod reconcile;
 mod replica;
 mod retrying;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

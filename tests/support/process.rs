@@ -132,6 +132,32 @@ impl Process {
     }
 }
 
+/// Runs a program to its end, however it ends: its exit code, and what it wrote to standard output and
+/// to standard error.
+///
+/// # Errors
+/// There is no such program, or a signal has ended it.
+pub async fn outcome(
+    program: &str,
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(String, String)],
+) -> Result<(i32, String, String)> {
+    let output = Command::new(binary(program)?)
+        .args(arguments)
+        .envs(environment.iter().cloned())
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .await?;
+    let code = output.status.code();
+    Ok((
+        code.with_context(|| format!("{program} {arguments:?} ended with {}", output.status))?,
+        String::from_utf8(output.stdout)?,
+        String::from_utf8(output.stderr)?,
+    ))
+}
+
 /// Runs a program to its end and returns what it wrote to standard output.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     database::Database,
     ledger,
-    process::{Process, run},
+    process::{Process, outcome, run},
     writers,
 };
 
@@ -159,6 +159,22 @@ impl Stack {
         let mut all = vec!["--config", config.to_str().context("the path is UTF-8")?];
         all.extend_from_slice(arguments);
         run(program, self.directory.path(), &all, &self.environment).await
+    }
+
+    /// Runs a program of the workspace to its end, with this configuration: its exit code, and what it
+    /// wrote to standard output and to standard error.
+    ///
+    /// # Errors
+    /// There is no such program, or a signal has ended it.
+    pub async fn outcome(
+        &self,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<(i32, String, String)> {
+        let config = self.config();
+        let mut all = vec!["--config", config.to_str().context("the path is UTF-8")?];
+        all.extend_from_slice(arguments);
+        outcome(program, self.directory.path(), &all, &self.environment).await
     }
 
     /// The configuration that all processes read.

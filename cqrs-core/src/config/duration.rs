@@ -11,7 +11,8 @@ const UNITS: [(&str, u64); 5] = [
 ];
 
 /// The length, if the text is one.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
     Some(Duration::from_millis(

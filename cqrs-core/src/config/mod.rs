@@ -46,6 +46,7 @@ mod unknown;
 pub use attempts::Attempts;
 pub use broker::Broker;
 pub use columns::TableName;
+pub use duration::parse as parse_duration;
 pub use load::{Config, Needed};
 pub use master::{Master, MasterModel};
 pub use problem::{ConfigError, Place, Problem};

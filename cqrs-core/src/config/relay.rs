@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    kind::{Choice, Integer, Kind, Period},
+    kind::{Choice, Integer, Kind, Period, Switch},
     section::Section,
 };
 use crate::RetryPolicy;
@@ -46,6 +46,8 @@ pub struct Relay {
     pub drain_timeout: Duration,
     /// How long one statement on the database may take.
     pub statement_timeout: Duration,
+    /// Whether replicas that reconcile get answers by the broker.
+    pub reconcile: bool,
 }
 
 impl Default for Relay {
@@ -63,6 +65,7 @@ impl Default for Relay {
             on_expired: ExpiredRow::Dead,
             drain_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(10),
+            reconcile: true,
         }
     }
 }
@@ -154,6 +157,12 @@ impl Relay {
         );
         let (drain_timeout, statement_timeout) =
             stop(section, default.drain_timeout, default.statement_timeout);
+        let reconcile = section.value(
+            "reconcile",
+            &Switch,
+            default.reconcile,
+            "Whether replicas that reconcile get answers about `[[master.model]]` by the broker.",
+        );
         Self {
             batch_size,
             window: window.unwrap_or(4 * usize::from(batch_size)),
@@ -167,6 +176,7 @@ impl Relay {
             on_expired,
             drain_timeout,
             statement_timeout,
+            reconcile,
         }
     }
 }

@@ -20,6 +20,14 @@ pub trait Browse: Transport {
         &self,
         queue: &QueueName,
     ) -> impl Future<Output = Result<Self::Browser, TransportError>> + Send;
+
+    /// How many messages are ready in a queue: those that no live subscriber holds.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueGone`] when there is no such queue; otherwise as connecting.
+    ///
+    /// Cancellation: a dropped call leaves nothing open.
+    fn depth(&self, queue: &QueueName) -> impl Future<Output = Result<u64, TransportError>> + Send;
 }
 
 /// One look into a queue. What it has got and not acknowledged goes back when it ends, in whatever

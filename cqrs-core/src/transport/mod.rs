@@ -41,7 +41,30 @@ pub trait Transport: Clone + Debug + Send + Sync + 'static {
         &self,
         subscription: &Subscription,
     ) -> impl Future<Output = Result<Self::Subscriber, TransportError>> + Send;
+
+    /// Opens a connection for receiving from a queue that is there only while someone receives from
+    /// it, bound to broadcasts with these keys. Its name begins with [`TEMPORARY`]; others may share
+    /// it. A broker that has no such queues gives a lasting one.
+    ///
+    /// Cancellation: a dropped call leaves nothing open.
+    fn temporary(
+        &self,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> impl Future<Output = Result<Self::Subscriber, TransportError>> + Send {
+        let subscription = Subscription {
+            queue: queue.clone(),
+            dead_letter_queue: None,
+            cqrs_ids: keys.to_vec(),
+            prefetch,
+        };
+        async move { self.subscriber(&subscription).await }
+    }
 }
+
+/// How the names of temporary queues begin.
+pub const TEMPORARY: &str = "cqrs-temporary.";
 
 /// The sending end of one connection.
 pub trait Publisher: Send + 'static {

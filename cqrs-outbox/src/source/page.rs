@@ -10,7 +10,7 @@ use super::{
     After, FailedRow, KeyPage, Loader, RowFault, SourcePage, SourceRow, SourceTable, SyncOptions,
     schema,
 };
-use crate::{Change, source::read_model::synced_data};
+use crate::{Change, reconcile::SourceInstance, source::read_model::synced_data};
 
 /// A row of a [`Select`](super::Select), but for the columns of a type's own code.
 #[derive(Debug)]
@@ -214,6 +214,48 @@ pub(crate) fn found<R>(
         }
     }
     found
+}
+
+/// For each of the keys asked for what is known of the instance. `in_hand`: revisions by canonical key,
+/// and whether events are still to be sent.
+pub(crate) fn instances<R>(
+    table: &SourceTable<R>,
+    rows: Vec<(Met, R)>,
+    keys: &[InstanceKey],
+    in_hand: Vec<(String, Option<i64>, bool)>,
+) -> Vec<SourceInstance> {
+    let mut instances: Vec<_> = keys
+        .iter()
+        .map(|key| SourceInstance {
+            key: key.clone(),
+            instance_pk: key.canonical(),
+            revision: None,
+            data: None,
+            pending: false,
+        })
+        .collect();
+    let in_hand: HashMap<_, _> = in_hand
+        .into_iter()
+        .map(|(pk, revision, pending)| (pk, (revision, pending)))
+        .collect();
+    for found in &mut instances {
+        if let Some((revision, pending)) = in_hand.get(&found.instance_pk) {
+            found.revision = *revision;
+            found.pending = *pending;
+        }
+    }
+    for (met, row) in rows {
+        let place = met.place.and_then(|place| usize::try_from(place).ok());
+        let Some(found) = place.and_then(|place| instances.get_mut(place)) else {
+            continue;
+        };
+        if let Ok(Some((key, code_data))) = instance(table, &met, &row) {
+            found.key = key;
+            found.revision = met.revision;
+            found.data = code_data.or(met.data);
+        }
+    }
+    instances
 }
 
 fn key(met: &Met) -> Result<InstanceKey, RowFault> {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sqlx::{FromRow, Row};
 
 use super::{Source, SourceModel};
-use crate::{Change, Master, Table};
+use crate::{Change, Master, Table, change::state};
 
 /// Why a row is no instance. It costs only itself.
 pub type RowFault = Box<dyn Error + Send + Sync>;
@@ -153,7 +153,7 @@ where
     let model = M::from_row(row)?;
     let published = model.should_sync();
     let data = if published {
-        serde_json::to_string(&model.data())?
+        state(&model.data())?
     } else {
         String::new()
     };

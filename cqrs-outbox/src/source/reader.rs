@@ -161,6 +161,12 @@ pub trait SourceReader: fmt::Debug + Send + 'static {
         ids: &[i64],
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// How many relays have a heartbeat.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    fn live_relays(&mut self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Ends it. Dropping does too, less politely.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

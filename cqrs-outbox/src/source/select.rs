@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use cqrs_core::{
-    StoreError,
+    InstanceKey, StoreError,
     database::condition::{Bound, Dialect, Values},
     filter::Filter,
 };
 
-use super::{After, KeyValue, Source, schema};
+use super::{After, KeyValue, Source, key_values, schema};
 
 /// A statement with its values.
 #[derive(Debug)]
@@ -78,6 +78,15 @@ impl Select<'_> {
             sql: sql.into(),
             bound,
         })
+    }
+
+    /// The rows of these instances, in any order, each with its key's place among them.
+    pub(crate) fn named_keys(&self, keys: &[InstanceKey]) -> Result<Statement, StoreError> {
+        let values = keys.iter().map(|key| key_values(&key.to_json()));
+        let values: Vec<Vec<KeyValue>> = values
+            .collect::<Result<_, _>>()
+            .map_err(|fault| schema(fault.to_string()))?;
+        self.named(&values)
     }
 
     /// The rows with these keys, in any order, each with its key's place among them.

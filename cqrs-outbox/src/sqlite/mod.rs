@@ -2,6 +2,7 @@
 
 mod dead;
 mod fetch;
+mod instances;
 mod lease;
 mod migrations;
 mod reader;

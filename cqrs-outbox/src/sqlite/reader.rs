@@ -27,9 +27,8 @@ use crate::{
     RecordError, Recorded,
     record::record_current_all,
     source::{
-        After, Columns, KeyPage, KeyValue, Loader, Met, ReadModel, Scan, Select, Source,
-        SourceReader, SourceStore, SourceTable, Statement, SyncOptions, Synced, found, key_page,
-        key_values, schema, syncs,
+        After, Columns, KeyPage, Loader, Met, ReadModel, Scan, Select, Source, SourceReader,
+        SourceStore, SourceTable, Statement, SyncOptions, Synced, found, key_page, syncs,
     },
 };
 
@@ -84,8 +83,8 @@ impl SqliteStore {
 /// A connection that reads a table in `SQLite` as it is.
 #[derive(Debug)]
 pub struct SqliteReader {
-    connection: SqliteConnection,
-    table: Arc<SourceTable<SqliteRow>>,
+    pub(super) connection: SqliteConnection,
+    pub(super) table: Arc<SourceTable<SqliteRow>>,
     blobs: Vec<bool>,
 }
 
@@ -160,22 +159,26 @@ impl SourceReader for SqliteReader {
         Ok(count.unsigned_abs())
     }
 
+    async fn live_relays(&mut self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(sql::LIVE_RELAYS)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(classify)?;
+        Ok(count.unsigned_abs())
+    }
+
     async fn close(self) {
         close(self.connection).await;
     }
 }
 
 impl SqliteReader {
-    fn select<'s>(&'s self, filter: &'s Filter, columns: Columns) -> Select<'s> {
+    pub(super) fn select<'s>(&'s self, filter: &'s Filter, columns: Columns) -> Select<'s> {
         select(&self.table, filter, columns, &self.blobs)
     }
 
     fn named(&self, keys: &[InstanceKey], columns: Columns) -> Result<Statement, StoreError> {
-        let values = keys.iter().map(|key| key_values(&key.to_json()));
-        let values: Vec<Vec<KeyValue>> = values
-            .collect::<Result<_, _>>()
-            .map_err(|fault| schema(fault.to_string()))?;
-        self.select(&Filter::default(), columns).named(&values)
+        self.select(&Filter::default(), columns).named_keys(keys)
     }
 }
 

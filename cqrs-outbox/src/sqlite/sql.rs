@@ -47,3 +47,5 @@ pub(super) const SEED: &str = include_str!("sql/seed.sql");
 pub(super) const REVIVE: &str = include_str!("sql/revive.sql");
 pub(super) const UNSENT: &str = include_str!("sql/unsent.sql");
 pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");
+pub(super) const IN_HAND: &str = include_str!("sql/in_hand.sql");
+pub(super) const LIVE_RELAYS: &str = include_str!("sql/live_relays.sql");

@@ -17,12 +17,17 @@
 mod args;
 mod database;
 mod dead;
+mod pipe;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod run;
 mod settings;
+mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod table_args;
+mod tables;
+mod watching;
 
 use std::process::ExitCode;
 
@@ -31,8 +36,10 @@ use cqrs_core::cli::output;
 use cqrs_outbox::OutboxStore;
 
 pub use args::Cli;
+pub use cqrs_outbox::source::ReadModel as Model;
+pub use database::Database;
 
-use self::{args::Command, database::WithStore};
+use self::{args::Command, database::WithStore, tables::Stock};
 use crate::status::status;
 
 /// The whole program: arguments, logging, runtime, exit code.
@@ -43,7 +50,41 @@ pub fn main() -> ExitCode {
     cqrs_core::cli::run(cli, format, "cqrs_relay", Cli::execute)
 }
 
+/// The same program with models of the caller's own code, for one kind of database: for the commands
+/// that read tables. `models` is called by those only.
+#[must_use]
+pub fn main_with<S: Database>(
+    models: impl FnOnce() -> anyhow::Result<Vec<Model<S::Row>>>,
+) -> ExitCode {
+    let cli = Cli::parse();
+    let format = cli.options.log_format;
+    cqrs_core::cli::run(cli, format, "cqrs_relay", async |cli: Cli| {
+        Box::pin(cli.execute_with::<S>(models)).await
+    })
+}
+
 impl Cli {
+    /// As [`Self::execute`], with models of the caller's own code; see [`main_with`].
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    ///
+    /// Cancellation: as for [`Self::execute`].
+    pub async fn execute_with<S: Database>(
+        self,
+        models: impl FnOnce() -> anyhow::Result<Vec<Model<S::Row>>>,
+    ) -> anyhow::Result<()> {
+        if !matches!(self.command, Command::Table(_)) {
+            return self.execute().await;
+        }
+        let config = settings::load(&self.options, &self.command)?;
+        let store: S = database::open(&config)?;
+        match self.command {
+            Command::Table(command) => tables::run(&store, &config, command, models()?).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Does what the arguments say. Logging and the runtime are the caller's, signals are ours.
     ///
     /// # Errors
@@ -62,6 +103,10 @@ impl Cli {
             }
             Command::Status { json } => database::with(&config, Look { json }).await,
             Command::Dead(command) => database::with(&config, command).await,
+            Command::Table(command) => {
+                let config = &config;
+                database::with(config, Stock { config, command }).await
+            }
         }
     }
 }

@@ -11,13 +11,13 @@ use cqrs_core::{
     config::Config,
     transport::Transport,
 };
-use cqrs_outbox::OutboxStore;
+use cqrs_outbox::{OutboxStore, reconcile::ReconcileSource};
 
 use super::{
     database::{self, WithStore},
-    settings,
+    settings, source,
 };
-use crate::{Relay, Shutdown, new_owner};
+use crate::{Answers, Relay, Shutdown, new_owner};
 
 /// Forwards events until a signal says stop.
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
@@ -35,7 +35,7 @@ struct Forward<'a> {
 }
 
 impl WithStore for Forward<'_> {
-    async fn with<S: OutboxStore>(self, store: S) -> anyhow::Result<()> {
+    async fn with<S: OutboxStore + ReconcileSource>(self, store: S) -> anyhow::Result<()> {
         let broker = self.config.require_broker()?;
         broker::with(
             broker,
@@ -54,7 +54,7 @@ struct Between<'a, S> {
     store: S,
 }
 
-impl<S: OutboxStore> WithTransport for Between<'_, S> {
+impl<S: OutboxStore + ReconcileSource> WithTransport for Between<'_, S> {
     async fn with<T: Transport>(self, transport: T) -> anyhow::Result<()> {
         let Self {
             forward: Forward {
@@ -65,10 +65,27 @@ impl<S: OutboxStore> WithTransport for Between<'_, S> {
         } = self;
         let shutdown = Shutdown::new();
         let owner = new_owner(&SystemClock);
+        let exchange = config.require_broker()?.exchange.clone();
+        let models = if config.relay.reconcile {
+            source::models(config)?
+        } else {
+            Vec::new()
+        };
+        let answers = Answers::new(store.clone(), transport.clone(), models, exchange);
         let relay = settings::relay(&config.relay);
         let relay = Relay::new(store, transport, relay, Arc::new(SystemClock), owner);
+        let forwarding = async {
+            let ended = relay.run(shutdown.clone()).await;
+            // Whatever has ended it, nobody answers without it.
+            shutdown.drain.cancel();
+            ended
+        };
+        let both = async {
+            let answering = Box::pin(answers.run(shutdown.drain.clone()));
+            tokio::join!(forwarding, answering).0
+        };
         tokio::select! {
-            ended = relay.run(shutdown.clone()) => Ok(ended?),
+            ended = both => Ok(ended?),
             never = signals.stop(&shutdown) => match never {},
         }
     }

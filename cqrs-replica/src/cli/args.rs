@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cqrs_core::cli::Options;
 
 use super::load::Load;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::reconcile::Reconcile;
 use crate::{LetterState, dead::Which};
 
 /// Applies a master's events to your database.
@@ -38,6 +40,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compare tables with the master's, tell what is wrong from what is late, and mend it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Reconcile(Reconcile),
     /// Look after messages that could not be applied.
     #[command(subcommand, alias = "dead-letters")]
     Dead(DeadCommand),

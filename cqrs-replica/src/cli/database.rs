@@ -4,10 +4,14 @@ use anyhow::bail;
 use cqrs_core::config::Replica;
 
 use super::{Cli, settings};
-use crate::ReplicaStore;
+// Without a database there is none that could be compared, and no store either.
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+use crate::ReplicaStore as Store;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::reconcile::ReconcileStore as Store;
 
 /// A store that the command line can make from `[replica]`.
-pub trait Database: ReplicaStore {
+pub trait Database: Store {
     /// How the URLs of its databases begin: `postgres`.
     const SCHEMES: &'static [&'static str];
 

@@ -27,8 +27,12 @@ mod broker;
 mod database;
 mod dead;
 mod load;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod master;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reconcile;
 mod run;
 mod settings;
 #[cfg(feature = "sqlite")]
@@ -88,6 +92,10 @@ impl Cli {
             Command::Status { json } => {
                 let report = status::status(&store, &replica.queue).await?;
                 output::report(&report, json)
+            }
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Reconcile(arguments) => {
+                reconcile::execute(store, &config, models()?, arguments).await
             }
             Command::Dead(DeadCommand::Broker(command)) => {
                 broker::execute(store, &config, command).await

@@ -1,5 +1,7 @@
 //! From arguments, environment and file to what the library takes.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use cqrs_core::SecretUrl;
 use cqrs_core::{
     cli::settings::{self, Flag},
     config::{Config, ConfigError, ExpiredMessage, Needed, Replica, ReplicaModel},
@@ -13,6 +15,12 @@ pub(super) fn load(cli: &Cli) -> Result<Config, ConfigError> {
     let mut flags: Vec<Flag<'_>> = vec![("replica.queue", "--queue", cli.queue.as_deref())];
     let mut needed = vec![Needed::Replica];
     if let Command::Dead(DeadCommand::Broker(_)) = &cli.command {
+        needed.push(Needed::Broker);
+    }
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    if let Command::Reconcile(reconcile) = &cli.command {
+        let master = reconcile.master.as_ref().map(SecretUrl::expose);
+        flags.push(("master.database", "--master", master));
         needed.push(Needed::Broker);
     }
     if let Command::Run(run) = &cli.command {

@@ -120,7 +120,7 @@ fn names(plan: &TablePlan, columns: &[usize]) -> Vec<String> {
 }
 
 /// Rows of the same columns as JSON arrays of a reasonable length.
-fn texts<'e>(
+pub(super) fn texts<'e>(
     plan: &TablePlan,
     columns: &[usize],
     rows: impl Iterator<Item = Row<'e>>,
@@ -154,7 +154,7 @@ fn texts<'e>(
     Ok(texts)
 }
 
-fn misfit(error: String) -> Failed {
+pub(super) fn misfit(error: String) -> Failed {
     Failed::Fault {
         fault: Fault::new(Reason::Type, error),
         lost: false,

@@ -6,6 +6,7 @@ mod catalog;
 mod connection;
 mod error;
 mod letters;
+mod reconcile;
 mod references;
 mod savepoint;
 mod sql;

@@ -63,7 +63,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn value<'j>(
+pub(super) fn value<'j>(
     plan: &TablePlan,
     column: usize,
     json: &'j str,

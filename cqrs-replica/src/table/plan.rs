@@ -165,6 +165,19 @@ impl TablePlan {
         mapped
     }
 
+    /// The members that go into columns, by name.
+    pub(crate) fn fields(&self) -> Vec<(String, usize)> {
+        let mut fields = match &self.members {
+            Members::Mapped(mapping) => mapping.clone(),
+            Members::ByName(by_name) => by_name
+                .iter()
+                .map(|(name, column)| (name.clone(), *column))
+                .collect(),
+        };
+        fields.sort_unstable();
+        fields
+    }
+
     fn values<'e>(&self, members: &'e Object) -> Vec<(usize, &'e RawValue)> {
         match &self.members {
             Members::Mapped(mapping) => mapping

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Shared, connection::Connection, error::classify, lease, queue::Seat, sql};
+use super::{Shared, connection::Connection, error::classify, lease, queue::Seat, sql, topology};
 use crate::transport::{Ack, Delivery, DeliveryTag, TransportError};
 
 /// The pause between two looks while messages come.
@@ -42,6 +42,8 @@ pub(super) struct Consumer {
     /// There may be free messages whatever the version says.
     pub(super) more: bool,
     pub(super) pause: Duration,
+    /// Whether the queue goes with its last consumer.
+    pub(super) temporary: bool,
 }
 
 impl Consumer {
@@ -65,6 +67,10 @@ impl Consumer {
         let turn = self.shared.writer.lock().await;
         // At best: otherwise the lease runs out.
         let _ = lease::give_up(&mut self.connection, self.seat.consumer).await;
+        if self.temporary {
+            // At best: otherwise the next one does it.
+            let _ = topology::sweep_temporary(&mut self.connection).await;
+        }
         drop(turn);
         self.connection.close().await;
         if let Some(closed) = closed {

@@ -29,7 +29,7 @@ mod sql;
 mod subscriber;
 mod topology;
 
-use std::sync::Arc;
+use std::{num::NonZeroU16, sync::Arc};
 
 use tokio::sync::{Mutex, watch};
 
@@ -40,7 +40,7 @@ pub use subscriber::EmbeddedSubscriber;
 
 use self::{connection::Connection, error::classify};
 use super::{Browse, Subscription, Transport, TransportError};
-use crate::QueueName;
+use crate::{CqrsId, QueueName};
 
 /// A broker in a file.
 ///
@@ -109,6 +109,16 @@ impl Transport for Embedded {
     ) -> Result<EmbeddedSubscriber, TransportError> {
         EmbeddedSubscriber::open(Arc::clone(&self.shared), subscription).await
     }
+
+    async fn temporary(
+        &self,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> Result<EmbeddedSubscriber, TransportError> {
+        let shared = Arc::clone(&self.shared);
+        EmbeddedSubscriber::open_temporary(shared, queue, keys, prefetch).await
+    }
 }
 
 impl Browse for Embedded {
@@ -116,5 +126,9 @@ impl Browse for Embedded {
 
     async fn browse(&self, queue: &QueueName) -> Result<EmbeddedBrowser, TransportError> {
         EmbeddedBrowser::open(Arc::clone(&self.shared), queue).await
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
+        Self::depth(self, queue).await
     }
 }

@@ -34,6 +34,7 @@ statements! {
     PEERS = "peers",
     RELEASE = "release",
     RENEW = "renew",
+    SWEEP_TEMPORARY = "sweep_temporary",
     SYNC_LESS = "sync_less",
     USE_WAL = "use_wal",
 }

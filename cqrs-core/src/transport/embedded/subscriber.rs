@@ -1,6 +1,6 @@
 //! The receiving end: a handle on a task that holds the lease.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,7 +13,10 @@ use super::{
     queue::Seat,
     sql, topology,
 };
-use crate::transport::{Ack, Delivery, Subscriber, Subscription, TransportError};
+use crate::{
+    CqrsId, QueueName,
+    transport::{Ack, Delivery, Subscriber, Subscription, TransportError},
+};
 
 /// Receives from an embedded broker: see [`Subscriber`].
 ///
@@ -33,12 +36,40 @@ impl EmbeddedSubscriber {
         shared: Arc<Shared>,
         subscription: &Subscription,
     ) -> Result<Self, TransportError> {
+        Self::start(shared, subscription, false).await
+    }
+
+    pub(super) async fn open_temporary(
+        shared: Arc<Shared>,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> Result<Self, TransportError> {
+        let subscription = Subscription {
+            queue: queue.clone(),
+            dead_letter_queue: None,
+            cqrs_ids: keys.to_vec(),
+            prefetch,
+        };
+        Self::start(shared, &subscription, true).await
+    }
+
+    async fn start(
+        shared: Arc<Shared>,
+        subscription: &Subscription,
+        temporary: bool,
+    ) -> Result<Self, TransportError> {
         let config = &shared.config;
         let mut connection = Connection::open(config).await?;
         let exchange = topology::declare_exchange(&mut connection, &config.exchange).await?;
         let turn = shared.writer.lock().await;
         let mut tx = connection.begin().await?;
-        let queue = topology::declare_queues(&mut tx, exchange, subscription).await?;
+        let queue = if temporary {
+            let (queue, keys) = (&subscription.queue, &subscription.cqrs_ids);
+            topology::declare_temporary(&mut tx, exchange, queue, keys).await?
+        } else {
+            topology::declare_queues(&mut tx, exchange, subscription).await?
+        };
         let consumer = lease::take(&mut tx, queue, config.lease).await?;
         tx.commit().await.map_err(classify)?;
         drop(turn);
@@ -65,6 +96,7 @@ impl EmbeddedSubscriber {
             version: None,
             more: true,
             pause: config.poll_interval,
+            temporary,
             shared,
         };
         #[expect(

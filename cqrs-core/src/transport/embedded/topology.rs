@@ -8,7 +8,7 @@ use super::{
     sql,
 };
 use crate::{
-    QueueName,
+    CqrsId, QueueName,
     transport::{Routing, Subscription, TransportError},
 };
 
@@ -63,6 +63,34 @@ pub(super) async fn declare_queues(
         }
     }
     Ok(queue_id)
+}
+
+/// Declares a temporary queue and its bindings, inside the caller's transaction, and answers with its
+/// id. Those that nobody receives from any more go.
+pub(super) async fn declare_temporary(
+    connection: &mut SqliteConnection,
+    exchange: i64,
+    queue: &QueueName,
+    keys: &[CqrsId],
+) -> Result<i64, TransportError> {
+    sweep_temporary(connection).await?;
+    let queue_id = declare_queue(connection, queue).await?;
+    for key in keys {
+        let routing = Routing::Broadcast(key.clone());
+        bind(connection, exchange, queue_id, &routing).await?;
+    }
+    Ok(queue_id)
+}
+
+/// Deletes temporary queues that nobody receives from.
+pub(super) async fn sweep_temporary(
+    connection: &mut SqliteConnection,
+) -> Result<(), TransportError> {
+    sqlx::query(sql::SWEEP_TEMPORARY)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(classify)
 }
 
 /// The id of a queue, if it exists.

@@ -22,7 +22,7 @@ mod publisher;
 mod subscriber;
 mod topology;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, num::NonZeroU16, sync::Arc};
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 
@@ -33,7 +33,7 @@ pub use subscriber::RabbitMqSubscriber;
 
 use self::{connection::Connection, error::Fault};
 use super::{Browse, Subscription, Transport, TransportError};
-use crate::QueueName;
+use crate::{CqrsId, QueueName};
 
 /// A RabbitMQ, or another broker that speaks AMQP 0-9-1 with publisher confirms.
 #[derive(Debug, Clone)]
@@ -106,6 +106,19 @@ impl Transport for RabbitMq {
         self.in_time(RabbitMqSubscriber::open(&self.config, subscription))
             .await
     }
+
+    async fn temporary(
+        &self,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> Result<RabbitMqSubscriber, TransportError> {
+        let config = &self.config;
+        self.in_time(RabbitMqSubscriber::open_temporary(
+            config, queue, keys, prefetch,
+        ))
+        .await
+    }
 }
 
 impl Browse for RabbitMq {
@@ -114,5 +127,9 @@ impl Browse for RabbitMq {
     async fn browse(&self, queue: &QueueName) -> Result<RabbitMqBrowser, TransportError> {
         self.in_time(RabbitMqBrowser::open(&self.config, queue))
             .await
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
+        Self::depth(self, queue).await
     }
 }

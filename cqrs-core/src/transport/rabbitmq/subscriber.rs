@@ -1,6 +1,6 @@
 //! The receiving end.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU16, time::Duration};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -16,7 +16,7 @@ use super::{
     properties, topology,
 };
 use crate::{
-    QueueName,
+    CqrsId, QueueName,
     transport::{Ack, Delivery, DeliveryTag, Subscriber, Subscription, TransportError},
 };
 
@@ -43,11 +43,31 @@ impl RabbitMqSubscriber {
         let channel = connection.channel();
         topology::declare_exchange(channel, &config.exchange).await?;
         topology::declare_queues(channel, &config.exchange, subscription).await?;
+        Self::consume(config, connection, queue, subscription.prefetch).await
+    }
+
+    pub(super) async fn open_temporary(
+        config: &RabbitMqConfig,
+        queue: &QueueName,
+        keys: &[CqrsId],
+        prefetch: NonZeroU16,
+    ) -> Result<Self, TransportError> {
+        let connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
+        let channel = connection.channel();
+        topology::declare_exchange(channel, &config.exchange).await?;
+        topology::declare_temporary(channel, &config.exchange, queue, keys).await?;
+        Self::consume(config, connection, queue.clone(), prefetch).await
+    }
+
+    async fn consume(
+        config: &RabbitMqConfig,
+        connection: Connection,
+        queue: QueueName,
+        prefetch: NonZeroU16,
+    ) -> Result<Self, TransportError> {
+        let channel = connection.channel();
         channel
-            .basic_qos(
-                subscription.prefetch.get(),
-                BasicQosOptions { global: false },
-            )
+            .basic_qos(prefetch.get(), BasicQosOptions { global: false })
             .await
             .map_err(error::running)?;
         let consumer = channel

@@ -4,12 +4,12 @@
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 
 use super::error;
 use crate::{
-    QueueName,
+    CqrsId, QueueName,
     transport::{Routing, Subscription, TransportError},
 };
 
@@ -62,6 +62,33 @@ pub(super) async fn declare_queues(
     }
     Ok(())
 }
+
+/// A queue that the broker deletes with its last consumer, or after a while without one, bound to
+/// broadcasts with these keys. Durable, since RabbitMQ is to give up those that are not.
+pub(super) async fn declare_temporary(
+    channel: &Channel,
+    exchange: &str,
+    queue: &QueueName,
+    keys: &[CqrsId],
+) -> Result<(), TransportError> {
+    let options = QueueDeclareOptions {
+        auto_delete: true,
+        ..QueueDeclareOptions::durable()
+    };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED));
+    channel
+        .queue_declare(queue.as_str().into(), options, arguments)
+        .await
+        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))?;
+    for key in keys {
+        bind(channel, exchange, queue, &Routing::Broadcast(key.clone())).await?;
+    }
+    Ok(())
+}
+
+/// After so many milliseconds without a consumer a temporary queue goes.
+const UNUSED: i32 = 60_000;
 
 /// A durable queue, neither exclusive nor deleted by itself, without arguments.
 async fn declare_queue(channel: &Channel, queue: &QueueName) -> Result<(), TransportError> {

@@ -1,0 +1,241 @@
+//! `reconcile`.
+
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use cqrs_core::{
+    CqrsId, SecretUrl, Shutdown, SystemClock,
+    cli::{
+        Signals,
+        broker::{self, WithBrowse},
+        output,
+    },
+    config::{Config, parse_duration},
+    transport::Browse,
+};
+use serde::Serialize;
+
+use super::{Database, master, settings};
+use crate::{
+    Model, Models,
+    reconcile::{
+        MasterSide, QueueLook, ReconcileOptions, Reconciled, RemoteMaster, reconcilable, reconcile,
+    },
+};
+
+/// How many rows a second are read while watching, if nothing else is said.
+const WATCH_RATE: u32 = 10_000;
+
+/// What `reconcile` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: cqrs-replica reconcile --all --repair
+
+\
+    The master's relay answers for its [[master.model]]s. Exit code: 0 if nothing is wrong, or all of it \
+    was mended; 1 if something is left.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that can be combined at will"
+)]
+pub(super) struct Reconcile {
+    /// The models to compare.
+    #[arg(long = "model", value_name = "ID", required_unless_present = "all")]
+    models: Vec<CqrsId>,
+    /// All models that have a table here.
+    #[arg(long, conflicts_with = "models")]
+    all: bool,
+    /// The master's database, read directly, with the tables of [[master.model]]. Without it the
+    /// master's relay is asked by the broker.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub(super) master: Option<SecretUrl>,
+    /// Mend what is wrong: the master sends again what is missing or not as it should be, and what
+    /// should not be here is deleted.
+    #[arg(long)]
+    repair: bool,
+    /// Do it again and again, until told to stop by SIGTERM.
+    #[arg(long)]
+    watch: bool,
+    /// How long to wait between two rounds.
+    #[arg(long, value_name = "TIME", value_parser = period, default_value = "5m", requires = "watch")]
+    every: Duration,
+    /// How many rows a second are read at most, on either side. [default: no limit; with --watch: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// How long to wait for messages that are on their way.
+    #[arg(long, value_name = "TIME", value_parser = period, default_value = "30s")]
+    patience: Duration,
+    /// As JSON, with all rows.
+    #[arg(long)]
+    json: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap asks for")]
+fn url(text: &str) -> Result<SecretUrl, Infallible> {
+    Ok(SecretUrl::new(text))
+}
+
+fn period(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "it is no length of time, such as 500ms, 30s, 5m, 1h or 1d".to_owned())
+}
+
+impl Reconcile {
+    pub(super) fn rate(&self) -> Option<u32> {
+        self.rate.or(self.watch.then_some(WATCH_RATE))
+    }
+}
+
+/// Reconciles once, or until a signal says stop.
+pub(super) async fn execute<S: Database>(
+    store: S,
+    config: &Config,
+    handlers: Vec<Model<S>>,
+    arguments: Reconcile,
+) -> anyhow::Result<()> {
+    let replica = config.require_replica()?;
+    let models = Models::new(settings::tables(replica).chain(handlers))?;
+    let mut options = ReconcileOptions::new(replica.queue.clone());
+    options.repair = arguments.repair;
+    options.patience = arguments.patience;
+    options.rate = arguments.rate();
+    let cqrs_ids = if arguments.all {
+        reconcilable(&models)
+    } else {
+        arguments.models.clone()
+    };
+    if cqrs_ids.is_empty() {
+        bail!("no model has a table here: add [[replica.model]] to cqrs.toml");
+    }
+    let round = Round {
+        store,
+        models,
+        cqrs_ids,
+        options,
+        arguments,
+    };
+    let task = WithQueue { config, round };
+    broker::browse(config.require_broker()?, "cqrs-replica", task).await
+}
+
+struct WithQueue<'c, S: Database> {
+    config: &'c Config,
+    round: Round<S>,
+}
+
+impl<S: Database> WithBrowse for WithQueue<'_, S> {
+    async fn with<T: Browse>(self, transport: T) -> anyhow::Result<()> {
+        let queue = self.round.options.queue.clone();
+        let looking = transport.clone();
+        let look: QueueLook = Box::new(move || {
+            let (transport, queue) = (looking.clone(), queue.clone());
+            Box::pin(async move { Ok(transport.depth(&queue).await? == 0) })
+        });
+        if self.round.arguments.master.is_some() {
+            return master::with(self.config, self.round, look).await;
+        }
+        let rate = self.round.arguments.rate();
+        let open = || RemoteMaster::new(transport.clone(), Arc::new(SystemClock), rate);
+        self.round.run(open, look).await
+    }
+}
+
+/// What is done in each round.
+pub(super) struct Round<S: Database> {
+    store: S,
+    models: Models<S>,
+    cqrs_ids: Vec<CqrsId>,
+    options: ReconcileOptions,
+    pub(super) arguments: Reconcile,
+}
+
+impl<S: Database> Round<S> {
+    /// All rounds against a master. `open` makes one anew after each.
+    pub(super) async fn run<M: MasterSide>(
+        self,
+        open: impl Fn() -> M,
+        mut look: QueueLook,
+    ) -> anyhow::Result<()> {
+        if !self.arguments.watch {
+            let (reports, failed) = self.once(&mut open(), &mut look).await;
+            output::report(&reports, self.arguments.json)?;
+            return verdict(&reports, failed);
+        }
+        let mut signals = Signals::new()?;
+        let shutdown = Shutdown::new();
+        tokio::select! {
+            never = signals.stop(&shutdown) => match never {},
+            () = shutdown.drain.cancelled() => Ok(()),
+            ended = self.watch(open, look) => ended,
+        }
+    }
+
+    async fn watch<M: MasterSide>(
+        &self,
+        open: impl Fn() -> M,
+        mut look: QueueLook,
+    ) -> anyhow::Result<()> {
+        loop {
+            let (reports, failed) = self.once(&mut open(), &mut look).await;
+            if !reports.0.is_empty() {
+                output::report(&reports, self.arguments.json)?;
+            }
+            for error in failed {
+                tracing::error!(error = format!("{error:#}"), "this round could not be done");
+            }
+            tokio::time::sleep(self.arguments.every).await;
+        }
+    }
+
+    async fn once<M: MasterSide>(
+        &self,
+        master: &mut M,
+        look: &mut QueueLook,
+    ) -> (Reports, Vec<anyhow::Error>) {
+        let (mut reports, mut failed) = (Vec::new(), Vec::new());
+        for cqrs_id in &self.cqrs_ids {
+            let (store, models, options) = (&self.store, &self.models, &self.options);
+            match reconcile(store, models, master, look, cqrs_id, options).await {
+                Ok(report) => {
+                    report.export();
+                    reports.push(report);
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    failed.push(error.context(format!("the model {cqrs_id}")));
+                }
+            }
+        }
+        (Reports(reports), failed)
+    }
+}
+
+fn verdict(reports: &Reports, mut failed: Vec<anyhow::Error>) -> anyhow::Result<()> {
+    if let Some(last) = failed.pop() {
+        for error in failed {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "a model could not be compared"
+            );
+        }
+        return Err(last).context("not all could be compared");
+    }
+    let left: u64 = reports.0.iter().map(Reconciled::left).sum();
+    if reports.0.iter().all(Reconciled::is_well) {
+        return Ok(());
+    }
+    let s = if left == 1 { "" } else { "s" };
+    bail!("{left} row{s} of this replica differ from the master's")
+}
+
+/// One report for each model.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Reports(Vec<Reconciled>);
+
+impl fmt::Display for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}

@@ -1,0 +1,143 @@
+//! A replica's table as the master's events would say it: keys and fields as JSON.
+
+use std::collections::BTreeSet;
+
+use cqrs_core::{
+    CqrsId, QueueName, StoreError,
+    database::{condition::Dialect, condition::literal, json_form, key_json, key_text, quoted},
+};
+use serde_json::value::RawValue;
+
+use super::ReplicaRow;
+use crate::table::{Column, TablePlan};
+
+/// A model's table and the fields of it that are compared.
+#[derive(Debug)]
+pub struct ReconcileTable {
+    pub(crate) queue: QueueName,
+    pub(crate) cqrs_id: CqrsId,
+    pub(crate) plan: TablePlan,
+    dialect: Dialect,
+    /// The fields with their columns.
+    fields: Vec<(String, usize)>,
+}
+
+impl ReconcileTable {
+    /// All fields that the replica keeps.
+    pub(crate) fn new(
+        queue: QueueName,
+        cqrs_id: CqrsId,
+        plan: TablePlan,
+        dialect: Dialect,
+    ) -> Self {
+        let fields = plan.fields();
+        Self {
+            queue,
+            cqrs_id,
+            plan,
+            dialect,
+            fields,
+        }
+    }
+
+    /// Leaves out the fields that the master does not publish, and answers which are left.
+    pub(crate) fn restrict(&mut self, published: &BTreeSet<String>) -> BTreeSet<String> {
+        self.fields.retain(|(name, _)| published.contains(name));
+        self.fields.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The canonical key of a row.
+    pub(crate) fn instance_pk(&self, alias: &str) -> String {
+        match self.plan.key.as_slice() {
+            [one] => {
+                let column = self.column(*one);
+                key_text(self.dialect, &sql(column, alias), &base_type(column))
+            }
+            _ => self.key_json(alias),
+        }
+    }
+
+    /// The key of a row as JSON text.
+    pub(crate) fn key_json(&self, alias: &str) -> String {
+        let parts: Vec<_> = self
+            .plan
+            .key
+            .iter()
+            .map(|&at| {
+                let column = self.column(at);
+                key_json(self.dialect, &sql(column, alias), &base_type(column))
+            })
+            .collect();
+        match parts.as_slice() {
+            [one] => one.clone(),
+            parts => format!("'[' || {} || ']'", parts.join(" || ',' || ")),
+        }
+    }
+
+    /// The fields of a row as JSON text.
+    pub(crate) fn content(&self, alias: &str) -> String {
+        let members: Vec<_> = self
+            .fields
+            .iter()
+            .map(|(name, at)| {
+                let column = self.column(*at);
+                let name = serde_json::Value::from(name.as_str()).to_string();
+                let name = literal(self.dialect, &format!("{name}:"));
+                let value = json_form(self.dialect, &sql(column, alias), &base_type(column));
+                format!("{name} || {value}")
+            })
+            .collect();
+        match members.as_slice() {
+            [] => "'{}'".to_owned(),
+            members => format!("'{{' || {} || '}}'", members.join(" || ',' || ")),
+        }
+    }
+
+    /// The key's columns as SQL.
+    pub(crate) fn key_columns(&self, alias: &str) -> Vec<String> {
+        let key = self.plan.key.iter();
+        key.map(|&at| sql(self.column(at), alias)).collect()
+    }
+
+    /// The columns of the fields that are compared.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn compared_columns(&self) -> Vec<usize> {
+        let mut columns: Vec<_> = self.fields.iter().map(|(_, column)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// The values of a row's key with their columns.
+    pub(crate) fn key_values(
+        &self,
+        row: &ReplicaRow,
+    ) -> Result<Vec<(&Column, Box<RawValue>)>, StoreError> {
+        let parts = match self.plan.key.len() {
+            1 => RawValue::from_string(row.key.clone()).map(|part| vec![part]),
+            _ => serde_json::from_str(&row.key),
+        };
+        let parts = parts.map_err(|error| StoreError::Backend(error.into()))?;
+        let columns = self.plan.key.iter().map(|&at| self.column(at));
+        Ok(columns.zip(parts).collect())
+    }
+
+    fn column(&self, at: usize) -> &Column {
+        &self.plan.columns[at]
+    }
+}
+
+fn sql(column: &Column, alias: &str) -> String {
+    format!("{alias}.{}", quoted(&column.name))
+}
+
+/// The column's type without a length: `timestamp(3) with time zone` is a time like any.
+fn base_type(column: &Column) -> String {
+    match (column.type_name.find('('), column.type_name.find(')')) {
+        (Some(open), Some(close)) if open < close => {
+            let (before, after) = (&column.type_name[..open], &column.type_name[close + 1..]);
+            format!("{before}{after}")
+        }
+        _ => column.type_name.clone(),
+    }
+}

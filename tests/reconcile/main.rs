@@ -1,0 +1,11 @@
+//! `cqrs-replica reconcile`, with the real binaries, on either database on either side.
+//!
+//! What runs embedded needs no server; the rest is behind the feature `servers`.
+
+mod asking;
+mod kinds;
+mod late;
+mod sizes;
+mod terms;
+mod watching;
+mod world;
