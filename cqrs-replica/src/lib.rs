@@ -8,6 +8,8 @@ mod broker_letters;
 pub mod cli;
 mod config;
 pub mod dead;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod diff;
 mod error;
 mod failure;
 mod handler;
@@ -29,6 +31,8 @@ pub mod postgres;
 mod publishing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod reconcile;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod removal;
 mod replica;
 mod retrying;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -30,3 +30,8 @@ pub fn line(text: &str) -> anyhow::Result<()> {
         written => Ok(written?),
     }
 }
+
+/// A line on stderr, beside the data on stdout. Nobody may be listening any more.
+pub fn aside(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -2,12 +2,14 @@
 
 use std::{
     cell::Cell,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     time::{Duration, Instant},
 };
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output::aside;
 
 /// Whether progress shows, and how.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -61,7 +63,7 @@ impl Progress {
             Display::Bar(bar) => bar.set_position(done),
             Display::Lines(lines) => {
                 if let Some(line) = lines.at(done, Instant::now()) {
-                    say(&line);
+                    aside(&line);
                 }
             }
         }
@@ -70,8 +72,8 @@ impl Progress {
     /// Says something besides, in a line of its own.
     pub fn note(&self, text: &str) {
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| say(text)),
-            Display::None | Display::Lines(_) => say(text),
+            Display::Bar(bar) => bar.suspend(|| aside(text)),
+            Display::None | Display::Lines(_) => aside(text),
         }
     }
 }
@@ -135,11 +137,6 @@ impl Lines {
             }
         })
     }
-}
-
-/// A line on stderr. Nobody may be listening any more.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 #[cfg(test)]

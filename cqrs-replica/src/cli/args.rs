@@ -3,6 +3,9 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cqrs_core::cli::Options;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::diff::DiffCommand;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::load::Load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::reconcile::Reconcile;
@@ -46,8 +49,12 @@ pub(super) enum Command {
     /// Look after messages that could not be applied.
     #[command(subcommand, alias = "dead-letters")]
     Dead(DeadCommand),
-    /// Load a dump of `cqrs-relay dump` or of cqrs_bulk_dump. Live events may come meanwhile.
+    /// Load a dump of `cqrs-relay dump` or of `cqrs_bulk_dump`. Live events may come meanwhile.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Load(Load),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[command(flatten)]
+    Diff(DiffCommand),
 }
 
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.

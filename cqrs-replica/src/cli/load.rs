@@ -1,30 +1,35 @@
 //! `load`.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, BufRead, BufReader},
     path::PathBuf,
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
 use clap::Args;
 use cqrs_core::{
-    CqrsId, Shutdown,
-    cli::{Signals, output},
+    CqrsId, Shutdown, SystemClock,
+    cli::{ProgressArgs, Signals, output},
     config::Config,
 };
+use serde::Serialize;
 
 use super::{Database, settings};
 use crate::{
     Model, Models,
-    load::{self, LoadEvent, LoadOptions},
+    diff::DiffOf,
+    load::{self, Cleared, LoadEvent, LoadOptions, Loaded},
+    new_worker_id,
 };
 
 /// What `load` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example: a new replica, while its worker runs already
-  cqrs-relay dump account -o - | cqrs-replica load -i -
+  cqrs-relay dump --model account -o - | cqrs-replica load -i -
 
 Revisions decide: a row that is older than what is known changes nothing, so a dump may be loaded
 again, or from the line on at which a load was stopped. A row that cannot be applied becomes a letter
@@ -45,29 +50,41 @@ pub(super) struct Load {
     /// The first line to load, as a load that was stopped names it.
     #[arg(long, value_name = "N")]
     from_line: Option<u64>,
+    /// Afterwards the table holds the dump, and what live events have brought since: rows are loaded over
+    /// what is as new, and those that the dump does not have are removed at the end, if none failed.
+    #[arg(long, conflicts_with = "from_line")]
+    clear: bool,
     /// The members of a row that are its key, where the table does not tell.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     key: Option<Vec<String>>,
     /// A summary as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 pub(super) async fn execute<S: Database>(
-    store: &S,
+    store: S,
     config: &Config,
     handlers: Vec<Model<S>>,
     load: Load,
 ) -> anyhow::Result<()> {
     let replica = config.require_replica()?;
     let models = Models::new(settings::tables(replica).chain(handlers))?;
+    let of = DiffOf {
+        store,
+        models: Arc::new(models),
+        queue: replica.queue.clone(),
+    };
     let worker = settings::worker(replica);
     let mut options = LoadOptions::new(worker.apply);
-    options.cqrs_id = load.model;
-    options.key = load.key;
+    options.cqrs_id.clone_from(&load.model);
+    options.key.clone_from(&load.key);
     options.batch = load.batch.try_into()?;
     options.lanes = load.lanes.unwrap_or(worker.lanes);
     options.from_line = load.from_line.unwrap_or(2);
+    options.clear = load.clear.then(|| new_worker_id(&SystemClock));
     let input: Box<dyn BufRead + Send> = if load.input.as_os_str() == "-" {
         Box::new(BufReader::with_capacity(1 << 20, io::stdin()))
     } else {
@@ -75,24 +92,69 @@ pub(super) async fn execute<S: Database>(
         let file = file.with_context(|| format!("cannot open {}", load.input.display()))?;
         Box::new(BufReader::with_capacity(1 << 20, file))
     };
+    let began = load::begin(&of).await?;
     let mut signals = Signals::new()?;
     let shutdown = Shutdown::new();
-    let told = |event: LoadEvent<'_>| {
-        if let LoadEvent::Failed(failure) = event {
-            tracing::error!("{failure}");
+    let progress = load.progress.start("load", None);
+    let mut rows = 0;
+    let told = |event: LoadEvent<'_>| match event {
+        LoadEvent::Failed(failure) => progress.note(&failure.to_string()),
+        LoadEvent::Rows(more) => {
+            rows += more;
+            progress.at(rows);
         }
     };
+    let stop = &shutdown.drain;
     let loaded = tokio::select! {
-        loaded = load::load(store, &models, &options, input, &shutdown.drain, told) => loaded?,
+        loaded = load::load(&of.store, &of.models, &options, input, stop, told) => loaded?,
         () = shutdown.stop.cancelled() => bail!("stopped at once"),
         never = signals.stop(&shutdown) => match never {},
     };
-    output::report(&loaded, load.json)?;
+    drop(progress);
+    let cleared = if load.clear && loaded.is_whole() {
+        Some(load::clear(&of, &loaded, began).await?)
+    } else {
+        None
+    };
+    output::report(&Outcome::new(loaded.clone(), cleared), load.json)?;
     if let Some(line) = loaded.stopped_at {
         bail!("stopped before the end: go on with --from-line {line}");
     }
-    if loaded.failed > 0 {
-        bail!("{} rows failed", loaded.failed);
+    if load.clear && cleared.is_none() {
+        bail!(
+            "not all rows could be loaded, so none was removed: mend what failed, and load again"
+        );
     }
-    Ok(())
+    match loaded.failed + cleared.map_or(0, |cleared| cleared.failed) {
+        0 => Ok(()),
+        failed => bail!("{failed} rows failed"),
+    }
+}
+
+/// What came of it all.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    loaded: Loaded,
+    /// Rows that the dump does not have.
+    removed: Option<u64>,
+}
+
+impl Outcome {
+    fn new(loaded: Loaded, cleared: Option<Cleared>) -> Self {
+        Self {
+            loaded,
+            removed: cleared.map(|cleared| cleared.removed),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.loaded)?;
+        match self.removed {
+            Some(removed) => write!(f, ", {removed} removed"),
+            None => Ok(()),
+        }
+    }
 }

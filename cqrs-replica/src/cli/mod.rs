@@ -26,6 +26,9 @@ mod args;
 mod broker;
 mod database;
 mod dead;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod diff;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod master;
@@ -100,7 +103,10 @@ impl Cli {
             Command::Dead(DeadCommand::Broker(command)) => {
                 broker::execute(store, &config, command).await
             }
-            Command::Load(load) => load::execute(&store, &config, models()?, load).await,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Load(load) => load::execute(store, &config, models()?, load).await,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Diff(command) => diff::execute(store, &config, models()?, command).await,
             Command::Dead(command) => dead::execute(&store, &replica.queue, command).await,
         }
     }

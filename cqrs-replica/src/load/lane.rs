@@ -57,6 +57,8 @@ pub(super) struct Lane<S: ReplicaStore> {
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) position: Arc<Position>,
     pub(super) stop: CancellationToken,
+    /// Whether it matters which rows say nothing new.
+    pub(super) clearing: bool,
 }
 
 impl<S: ReplicaStore> Lane<S> {
@@ -152,7 +154,13 @@ impl<S: ReplicaStore> Lane<S> {
         for ((line, row), answer) in lines.iter().zip(rows).zip(answers) {
             match answer {
                 Applied::Applied { .. } => report.loaded += 1,
-                Applied::Skipped(_) => report.not_newer += 1,
+                Applied::Skipped(_) => {
+                    report.not_newer += 1;
+                    if self.clearing {
+                        let key = row.event.as_ref().map(|event| event.key.canonical());
+                        report.known.extend(key);
+                    }
+                }
                 Applied::Waiting(_) => report.waiting += 1,
                 Applied::Retrying { reason, .. } | Applied::Dead { reason } => {
                     failed.push((*line, row, *reason));

@@ -12,7 +12,13 @@
 //!
 //! A table takes a row as a SAVE. What is to see every revision in its turn takes it as a SYNC, which
 //! states where an instance stands, and takes the same row only once.
+//!
+//! With `--clear` a table takes its rows as SYNCs too, so that what was changed or deleted by hand is put
+//! right, and loses those that the dump does not have: not before, as the table would be empty for a
+//! while, but once all the others are there.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod clear;
 mod keys;
 mod lane;
 mod lines;
@@ -28,8 +34,11 @@ use std::{
 use cqrs_core::{CqrsId, StoreError};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-pub use report::{FailedLine, LoadEvent, Loaded};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use clear::{Cleared, begin, clear};
+pub use report::{FailedLine, LoadEvent, Loaded, Seen};
 
 use self::{lane::Lane, position::Position, reader::Reader};
 use crate::{
@@ -54,6 +63,9 @@ pub struct LoadOptions {
     pub lanes: u16,
     /// The first line that is loaded; the first row is line 2.
     pub from_line: u64,
+    /// Rows are loaded over what is as new, under this load's own identity, and what the dump does not
+    /// have is removed afterwards: see [`clear`]. For a model with a table.
+    pub clear: Option<Uuid>,
 }
 
 impl LoadOptions {
@@ -67,6 +79,7 @@ impl LoadOptions {
             batch: 1000,
             lanes: 4,
             from_line: 2,
+            clear: None,
         }
     }
 }
@@ -131,6 +144,7 @@ pub async fn load<S: ReplicaStore>(
             reports: reports.clone(),
             position: Arc::clone(&position),
             stop: stop.clone(),
+            clearing: options.clear.is_some(),
         };
         lanes.spawn(lane.run());
     }
@@ -168,7 +182,11 @@ pub async fn load<S: ReplicaStore>(
     while let Ok(report) = told.try_recv() {
         loaded.add(report, &mut on);
     }
-    loaded.cqrs_id = ended?.map(|cqrs_id| cqrs_id.to_string());
+    if let Some(read) = ended? {
+        loaded.seen.latest = read.latest;
+        loaded.seen.cqrs_id = Some(read.cqrs_id.clone());
+        loaded.cqrs_id = Some(read.cqrs_id.to_string());
+    }
     if stop.is_cancelled() {
         loaded.stopped_at = Some(position.next());
     } else if woke || loaded.waiting > 0 {

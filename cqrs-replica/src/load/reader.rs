@@ -3,6 +3,7 @@
 use std::{io::BufRead, str, sync::Arc};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, Event, Revision, Signal, Slot,
     stream::parse_dump_row,
@@ -11,6 +12,7 @@ use cqrs_core::{
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     LoadError, LoadOptions,
@@ -40,19 +42,30 @@ struct Form {
     cqrs_id: CqrsId,
     keys: KeyMembers,
     routing_key: String,
-    /// Whether every revision is seen in its turn.
-    in_step: bool,
+    /// Whether rows state where instances stand, rather than what has changed.
+    as_sync: bool,
+    /// What makes the identities of this load's rows its own.
+    load: Option<Uuid>,
+}
+
+/// What was read of a dump.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) cqrs_id: CqrsId,
+    /// The latest time of a change.
+    pub(super) latest: Option<DateTime<Utc>>,
 }
 
 impl<S: ReplicaStore> Reader<S> {
-    /// Reads to the end, or until nobody wants more. Answers of which model the dump is.
-    pub(super) fn run(self, input: impl BufRead) -> Result<Option<CqrsId>, LoadError> {
+    /// Reads to the end, or until nobody wants more. Answers what it was.
+    pub(super) fn run(self, input: impl BufRead) -> Result<Option<Read>, LoadError> {
         let mut lines = Lines::new(input);
         let form = match lines.next().map_err(LoadError::Input)? {
             Some((_, Line::Text(line))) => self.form(line)?,
             Some((_, Line::TooLong)) => self.form(b"")?,
             None => self.form(b"")?,
         };
+        let mut latest = None;
         let mut batches: Vec<Batch> = self.ways.iter().map(|_| Batch::default()).collect();
         self.position.read(self.options.from_line.max(2));
         while !self.stop.is_cancelled()
@@ -66,6 +79,7 @@ impl<S: ReplicaStore> Reader<S> {
             };
             match read {
                 Ok(message) => {
+                    latest = latest.max(message.event.as_ref().map(|event| event.updated));
                     let lane = lane_of(&message, batches.len());
                     if batches[lane].is_empty() {
                         self.position.begin(lane, number);
@@ -93,7 +107,10 @@ impl<S: ReplicaStore> Reader<S> {
                 }
             }
         }
-        Ok(Some(form.cqrs_id))
+        Ok(Some(Read {
+            cqrs_id: form.cqrs_id,
+            latest,
+        }))
     }
 
     /// `false`: the lane has ended.
@@ -129,6 +146,13 @@ impl<S: ReplicaStore> Reader<S> {
                 known.join(", ")
             )));
         };
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        if self.options.clear.is_some() && model.target.table().is_none() {
+            return Err(LoadError::Dump(format!(
+                "the events of model {cqrs_id} go to a handler, and there is no table to clear: load it \
+                 without --clear"
+            )));
+        }
         let queue = self.options.policy.queue.clone();
         Ok(Form {
             keys: KeyMembers::of(model, self.options.key.as_deref()),
@@ -137,7 +161,8 @@ impl<S: ReplicaStore> Reader<S> {
                 cqrs_id: cqrs_id.clone(),
             }
             .key(),
-            in_step: model.target.in_step(),
+            as_sync: model.target.in_step() || self.options.clear.is_some(),
+            load: self.options.clear,
             cqrs_id,
         })
     }
@@ -151,7 +176,7 @@ impl Form {
             return Err("its cqrs_revision is negative".to_owned());
         }
         let event = Event {
-            signal: if self.in_step {
+            signal: if self.as_sync {
                 Signal::Sync
             } else {
                 Signal::Save
@@ -181,8 +206,11 @@ impl Form {
             },
             event: Some(Box::new(event)),
         };
-        if self.in_step {
-            message.message_id = Some(identity(&message));
+        if self.as_sync {
+            // The same row only once, but again by the next load that is to put things right.
+            let load = self.load.map_or(0, |load| load.as_u128());
+            let identity = identity(&message).as_u128() ^ load;
+            message.message_id = Some(Uuid::from_u128(identity));
         }
         Ok(message)
     }

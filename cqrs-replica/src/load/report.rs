@@ -1,7 +1,9 @@
 //! What came of a load.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
+use chrono::{DateTime, Utc};
+use cqrs_core::CqrsId;
 use serde::Serialize;
 
 /// What came of a load. `Display` is for people, `Serialize` for programs.
@@ -20,6 +22,19 @@ pub struct Loaded {
     pub failed: u64,
     /// Where to go on, when it was stopped.
     pub stopped_at: Option<u64>,
+    /// What [`clear`](super::clear) needs to know.
+    #[serde(skip)]
+    pub seen: Seen,
+}
+
+/// What a load has seen of its dump.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub(super) cqrs_id: Option<CqrsId>,
+    /// The latest time of a change.
+    pub(super) latest: Option<DateTime<Utc>>,
+    /// The instances whose later states were known: those that have changed since the dump.
+    pub(super) not_newer: HashSet<String>,
 }
 
 /// A row that failed.
@@ -53,6 +68,8 @@ pub(super) struct Report {
     pub(super) not_newer: u64,
     pub(super) waiting: u64,
     pub(super) failed: Vec<FailedLine>,
+    /// The instances of those that say nothing new, where that matters.
+    pub(super) known: Vec<String>,
 }
 
 impl Report {
@@ -77,11 +94,18 @@ impl Loaded {
         self.loaded + self.not_newer + self.waiting + self.failed
     }
 
+    /// Whether each row of the dump is in its place, or a later state is.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.failed == 0 && self.waiting == 0 && self.stopped_at.is_none()
+    }
+
     pub(super) fn add(&mut self, report: Report, on: &mut impl FnMut(LoadEvent<'_>)) {
         let before = self.processed();
         self.loaded += report.loaded;
         self.not_newer += report.not_newer;
         self.waiting += report.waiting;
+        self.seen.not_newer.extend(report.known);
         self.failed += report.failed.len() as u64;
         report.failed.iter().for_each(|f| on(LoadEvent::Failed(f)));
         on(LoadEvent::Rows(self.processed() - before));

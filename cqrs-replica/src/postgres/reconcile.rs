@@ -157,9 +157,10 @@ impl ReplicaReader for PostgresReader {
             .map(|column| format!("{column} is not null"))
             .collect();
         let rows = format!(
-            "select * from {} as k where {behind} and {} order by {} limit {limit}",
+            "select * from {} as k where {behind} and {} and {} order by {} limit {limit}",
             table.plan.table,
             not_null.join(" and "),
+            table.condition(),
             key.join(", "),
         );
         let json = match after {
@@ -198,12 +199,13 @@ impl ReplicaReader for PostgresReader {
 
     async fn states(
         &mut self,
-        table: &ReconcileTable,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
         instance_pks: &[String],
     ) -> Result<Vec<KnownState>, StoreError> {
         let states = sqlx::query(sql::KNOWN_STATES)
-            .bind(table.queue.as_str())
-            .bind(table.cqrs_id.as_str())
+            .bind(queue.as_str())
+            .bind(cqrs_id.as_str())
             .bind(instance_pks);
         let rows = run(self.limit, states.fetch_all(&mut self.connection)).await?;
         let state = |row: &PgRow| {
@@ -212,6 +214,7 @@ impl ReplicaReader for PostgresReader {
                 revision: row.try_get(1)?,
                 updated: row.try_get(2)?,
                 deleted: row.try_get(3)?,
+                applied_at: row.try_get(4)?,
             })
         };
         rows.iter()

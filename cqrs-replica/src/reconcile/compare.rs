@@ -77,7 +77,11 @@ impl<R: ReplicaReader, M: MasterSide> Comparer<'_, R, M> {
             let mark = mark(&row, &mut self.hasher);
             ours.insert(row.instance_pk, mark);
         }
-        let states = self.reader.states(self.table, &pks).await?.into_iter();
+        let states = self
+            .reader
+            .states(&self.table.queue, self.cqrs_id, &pks)
+            .await?
+            .into_iter();
         let mut states: HashMap<_, _> = states
             .map(|state| (state.instance_pk.clone(), state))
             .collect();

@@ -77,7 +77,8 @@ pub trait ReplicaReader: Send {
     /// A failure of the database.
     fn states(
         &mut self,
-        table: &ReconcileTable,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
         instance_pks: &[String],
     ) -> impl Future<Output = Result<Vec<KnownState>, StoreError>> + Send;
 
@@ -172,6 +173,8 @@ pub struct KnownState {
     /// The master's time of that state.
     pub(crate) updated: DateTime<Utc>,
     pub(crate) deleted: bool,
+    /// When it was applied here, by the database's clock.
+    pub(crate) applied_at: DateTime<Utc>,
 }
 
 /// A letter of an instance.

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use chrono::DateTime;
 use cqrs_core::{
-    Event, QueueName, Revision, Signal,
-    json::Object,
+    QueueName,
     reconcile::{Difference, RowMark},
-    transport::{Headers, Routing},
-    wire,
 };
 use tokio::time::Instant;
 
@@ -18,7 +13,7 @@ use super::{
     compare::{Compared, Comparer},
     look::Suspect,
 };
-use crate::{ApplyPolicy, Incoming, Models, ReplicaSession, ReplicaStore};
+use crate::{ApplyPolicy, Models, ReplicaSession, ReplicaStore, removal::delete};
 
 /// How many instances are mended at a time.
 const BATCH: usize = 500;
@@ -62,7 +57,10 @@ where
     }
     let policy = ApplyPolicy::new(queue.clone());
     for batch in extra.chunks(BATCH) {
-        let deletes: Vec<_> = batch.iter().map(|row| delete(row, queue, sides)).collect();
+        let deletes: Vec<_> = batch
+            .iter()
+            .map(|row| delete(sides.cqrs_id, row.key.clone(), queue, row.known.as_ref()))
+            .collect();
         session.apply(models, &policy, &deletes).await?;
     }
     Ok(())
@@ -103,34 +101,4 @@ fn is_ahead(row: &Compared) -> bool {
     row.known
         .as_ref()
         .is_some_and(|known| known.revision > theirs)
-}
-
-/// A delete of what the replica has, as a master that does not count revisions would send it: it leaves
-/// a tombstone by time, so that the instance comes back when it is created anew, at whatever revision.
-fn delete<R, M>(row: &Compared, queue: &QueueName, sides: &Comparer<'_, R, M>) -> Incoming {
-    let known = row.known.as_ref();
-    let event = Event {
-        signal: Signal::Delete,
-        cqrs_id: sides.cqrs_id.clone(),
-        key: row.key.clone(),
-        revision: Revision(known.map_or(0, |known| known.revision)),
-        updated: known.map_or(DateTime::UNIX_EPOCH, |known| known.updated),
-        data: Object::default(),
-        previous: None,
-        correlation_id: None,
-        retries: 0,
-        expires: None,
-        meta: None,
-    };
-    let routing = Routing::Direct {
-        queue: queue.clone(),
-        cqrs_id: sides.cqrs_id.clone(),
-    };
-    Incoming {
-        message_id: None,
-        routing_key: routing.key(),
-        body: Bytes::from(wire::encode(&event)),
-        headers: Headers::default(),
-        event: Some(Box::new(event)),
-    }
 }

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use cqrs_core::{
     CqrsId, QueueName, StoreError,
-    database::{condition::Dialect, condition::literal, json_form, key_json, key_text, quoted},
+    database::{
+        condition::{Dialect, FilterColumn, Values, condition, literal},
+        json_form, key_json, key_text, quoted,
+    },
+    filter::{Filter, FilterError},
 };
 use serde_json::value::RawValue;
 
@@ -20,6 +24,8 @@ pub struct ReconcileTable {
     dialect: Dialect,
     /// The fields with their columns.
     fields: Vec<(String, usize)>,
+    /// Which rows pages have.
+    condition: String,
 }
 
 impl ReconcileTable {
@@ -37,7 +43,41 @@ impl ReconcileTable {
             plan,
             dialect,
             fields,
+            condition: "true".to_owned(),
         }
+    }
+
+    /// Has the key's columns among the fields too.
+    pub(crate) fn with_key_fields(&mut self) {
+        self.fields.extend(self.plan.key_fields.iter().cloned());
+    }
+
+    /// Leaves out the rows that do not meet a filter, which may name fields, columns and `pk`.
+    pub(crate) fn filter(&mut self, filter: &Filter) -> Result<(), FilterError> {
+        let alias = match self.dialect {
+            Dialect::Postgres => "k",
+            Dialect::Sqlite => "t",
+        };
+        let condition = condition(filter, self.dialect, Values::Literal, |name| {
+            let field = self.fields.iter().find(|(field, _)| field == name);
+            let at = match (field, name, self.plan.key.as_slice()) {
+                (Some((_, at)), ..) => *at,
+                (None, "pk", [one]) => *one,
+                _ => self.plan.columns.iter().position(|c| c.name == name)?,
+            };
+            let column = self.column(at);
+            Some(FilterColumn {
+                sql: sql(column, alias),
+                type_name: base_type(column),
+            })
+        })?;
+        self.condition = condition.sql;
+        Ok(())
+    }
+
+    /// What rows of pages meet.
+    pub(crate) fn condition(&self) -> &str {
+        &self.condition
     }
 
     /// Leaves out the fields that the master does not publish, and answers which are left.

@@ -178,8 +178,9 @@ impl ReplicaReader for SqliteReader {
             ),
         };
         let condition = format!(
-            "{behind}{}\norder by {} limit {limit}",
+            "{behind}{} and {}\norder by {} limit {limit}",
             not_null.join(" and "),
+            table.condition(),
             key.join(", "),
         );
         let values = match after {
@@ -215,12 +216,13 @@ impl ReplicaReader for SqliteReader {
 
     async fn states(
         &mut self,
-        table: &ReconcileTable,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
         instance_pks: &[String],
     ) -> Result<Vec<KnownState>, StoreError> {
         let states = sqlx::query(sql::KNOWN_STATES)
-            .bind(table.queue.as_str())
-            .bind(table.cqrs_id.as_str())
+            .bind(queue.as_str())
+            .bind(cqrs_id.as_str())
             .bind(serde_json::Value::from(instance_pks).to_string());
         let rows = run(self.limit, states.fetch_all(&mut self.connection)).await?;
         let state = |row: &SqliteRow| {
@@ -229,6 +231,7 @@ impl ReplicaReader for SqliteReader {
                 revision: row.try_get(1)?,
                 updated: time(row, 2)?,
                 deleted: row.try_get(3)?,
+                applied_at: time(row, 4)?,
             })
         };
         rows.iter()

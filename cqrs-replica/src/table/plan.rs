@@ -23,6 +23,8 @@ pub struct TablePlan {
     pub(crate) columns: Vec<Column>,
     /// Those of the key, in the model's order.
     pub(crate) key: Vec<usize>,
+    /// The same with the names that the master is likely to have for them.
+    pub(crate) key_fields: Vec<(String, usize)>,
     members: Members,
     /// Columns without which, or with null in which, no row is taken.
     required: Vec<usize>,
@@ -65,6 +67,16 @@ impl TablePlan {
             .filter_map(|name| description.position(name))
             .collect();
         let fed = |column: &usize| !key.contains(column);
+        let key_fields = key
+            .iter()
+            .map(|&at| {
+                let name = &description.columns[at].name;
+                let mapping = model.columns.iter().flatten();
+                let mut mapped = mapping.filter(|(_, column)| column == name);
+                let member = mapped.next().map_or(name, |(member, _)| member);
+                (member.clone(), at)
+            })
+            .collect();
         let members = match &model.columns {
             Some(mapping) => Members::Mapped(
                 mapping
@@ -93,6 +105,7 @@ impl TablePlan {
         Ok(Self {
             table: description.table,
             key,
+            key_fields,
             members,
             required,
             never_null,

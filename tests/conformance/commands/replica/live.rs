@@ -41,11 +41,24 @@ fn models<S: ReplicaStore>() -> Models<S> {
     Models::new([Model::table(id, TableModel::new("account", "id"))]).unwrap()
 }
 
-async fn loaded<S: ReplicaStore>(store: &S, models: &Models<S>, dump: String) -> cqrs_replica::load::Loaded {
+async fn loaded<S: ReplicaStore>(
+    store: &S,
+    models: &Models<S>,
+    dump: String,
+) -> cqrs_replica::load::Loaded {
     let mut options = LoadOptions::new(policy());
     options.batch = 20;
     let input = BufReader::new(Cursor::new(dump));
-    load(store, models, &options, input, &CancellationToken::new(), |_| {}).await.unwrap()
+    load(
+        store,
+        models,
+        &options,
+        input,
+        &CancellationToken::new(),
+        |_| {},
+    )
+    .await
+    .unwrap()
 }
 
 pub(super) async fn live_events_and_a_load_end_in_the_latest_state<E: Engine>() {
@@ -54,7 +67,10 @@ pub(super) async fn live_events_and_a_load_end_in_the_latest_state<E: Engine>() 
     let ids = 1..=300_u64;
     // The dump has revision 10 of all. Live events, newer and older, come at the same time; of some
     // the delete.
-    let rows: Vec<_> = ids.clone().map(|id| row(id, 10, &format!("dump{id}"))).collect();
+    let rows: Vec<_> = ids
+        .clone()
+        .map(|id| row(id, 10, &format!("dump{id}")))
+        .collect();
     let live = async {
         let mut session = site.store.session().await.unwrap();
         for part in ids.clone().collect::<Vec<_>>().chunks(7) {
@@ -90,12 +106,23 @@ pub(super) async fn a_delete_that_the_dump_has_overtaken_takes_nothing<E: Engine
     loaded(&site.store, &models, dump(&[row(1, 6, "second life")])).await;
     let mut session = site.store.session().await.unwrap();
     // One second older, which is within the tolerance between the clocks of other masters.
-    let messages = [message("DELETE", 1, 5, "", true), message("SAVE", 1, 6, "second life", true)];
+    let messages = [
+        message("DELETE", 1, 5, "", true),
+        message("SAVE", 1, 6, "second life", true),
+    ];
     let answers = session.apply(&models, &policy(), &messages).await.unwrap();
-    assert!(answers.iter().all(|answer| matches!(answer, Applied::Skipped(_))), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Applied::Skipped(_))),
+        "{answers:?}"
+    );
     assert_eq!(site.account().await, ["1|second life|6"]);
     // Django's next event is judged by revision and time as always.
-    let next = [message("DELETE", 1, 0, "", false).restamped(9), message("SAVE", 1, 0, "third life", false).restamped(10)];
+    let next = [
+        message("DELETE", 1, 0, "", false).restamped(9),
+        message("SAVE", 1, 0, "third life", false).restamped(10),
+    ];
     session.apply(&models, &policy(), &next).await.unwrap();
     assert_eq!(site.account().await, ["1|third life|0"]);
     session.close().await;
@@ -142,7 +169,12 @@ pub(super) async fn a_handler_gets_the_rows_as_syncs_and_each_once<E: Engine>() 
     let answers = session.apply(&models, &policy(), &next).await.unwrap();
     assert!(matches!(answers[0], Applied::Waiting(_)), "{answers:?}");
     for expected in [2, 0] {
-        let loaded = loaded(&site.store, &models, dump(&[row(1, 7, "a"), row(2, 3, "b")])).await;
+        let loaded = loaded(
+            &site.store,
+            &models,
+            dump(&[row(1, 7, "a"), row(2, 3, "b")]),
+        )
+        .await;
         assert_eq!(loaded.loaded, expected, "{loaded:?}");
     }
     let mut seen = seen.lock().unwrap().clone();
@@ -173,19 +205,40 @@ pub(super) async fn a_load_that_is_stopped_says_where_to_go_on<E: Engine>() {
     let mut options = LoadOptions::new(policy());
     options.batch = 10;
     options.lanes = 2;
-    let first = load(&site.store, &models, &options, input, &stop, |_| {}).await.unwrap();
+    let first = load(&site.store, &models, &options, input, &stop, |_| {})
+        .await
+        .unwrap();
     let line = first.stopped_at.unwrap();
     assert!((2..=102).contains(&line), "{first:?}");
-    let count = site.database.number("select cast(count(*) as text) from account where id < 0").await.unwrap();
+    let count = site
+        .database
+        .number("select cast(count(*) as text) from account where id < 0")
+        .await
+        .unwrap();
     assert_eq!(count, 0);
     // All before that line are there.
     let there = site.account().await;
     let before = usize::try_from(line - 2).unwrap();
-    let ids: Vec<u64> = there.iter().map(|r| r.split('|').next().unwrap().parse().unwrap()).collect();
-    assert!((1..=before as u64).all(|id| ids.contains(&id)), "{line}: {ids:?}");
+    let ids: Vec<u64> = there
+        .iter()
+        .map(|r| r.split('|').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(
+        (1..=before as u64).all(|id| ids.contains(&id)),
+        "{line}: {ids:?}"
+    );
     options.from_line = line;
     let input = BufReader::new(Cursor::new(dump(&rows)));
-    let second = load(&site.store, &models, &options, input, &CancellationToken::new(), |_| {}).await.unwrap();
+    let second = load(
+        &site.store,
+        &models,
+        &options,
+        input,
+        &CancellationToken::new(),
+        |_| {},
+    )
+    .await
+    .unwrap();
     assert_eq!(second.processed(), 102 - line);
     assert_eq!(site.account().await.len(), 100);
 }

@@ -1,8 +1,10 @@
 //! The replica's half: the real program on both databases.
 
 mod bad_rows;
-mod load;
+mod clearing;
+mod diffs;
 mod live;
+mod load;
 mod site;
 
 /// Names the tests of a database.
@@ -35,6 +37,15 @@ macro_rules! suite {
             live::a_delete_that_the_dump_has_overtaken_takes_nothing,
             live::a_handler_gets_the_rows_as_syncs_and_each_once,
             live::a_load_that_is_stopped_says_where_to_go_on,
+            clearing::the_table_holds_the_dump_and_what_has_come_since,
+            clearing::nothing_is_removed_when_a_row_fails,
+            clearing::clear_is_a_switch_and_takes_no_value,
+            diffs::another_revision_no_row_and_no_state_are_found,
+            diffs::another_content_at_the_same_revision_is_found,
+            diffs::what_is_no_stream_is_refused,
+            diffs::keys_are_listed_in_order_and_by_filter,
+            diffs::composite_and_text_keys_are_listed_and_compared,
+            diffs::what_has_changed_since_is_spared,
         );
     };
 }

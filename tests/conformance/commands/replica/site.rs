@@ -153,6 +153,13 @@ impl<E: Engine> Site<E> {
         command
     }
 
+    /// Writes a file and answers its path.
+    pub(super) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     /// Loads this dump from a file.
     pub(super) fn load(&self, dump: &str, more: &[&str]) -> Ended {
         std::fs::write(self.directory.path().join("it.dump"), dump).unwrap();

@@ -14,6 +14,8 @@
 //! Lines hold a batch each and stand in key order. Django writes no new line after the last row of a
 //! dump; either is read.
 
+mod lines;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +26,8 @@ use crate::{
     json::{Object, normalise},
     wire,
 };
+
+pub use lines::Lines;
 
 /// The first line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,160 @@
+//! `diff`, `deleted-diff`, `deleted-sync`.
+
+use std::{
+    fmt::Display,
+    io::{self, BufWriter},
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use cqrs_core::{
+    CqrsId,
+    cli::{Progress, ProgressArgs, output},
+    config::Config,
+    filter::Filter,
+    stream::Lines,
+};
+use serde::Serialize;
+
+use super::{Database, settings};
+use crate::{
+    Model, Models,
+    diff::{self, DiffError, DiffEvent, DiffOf},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DiffCommand {
+    /// Of keys and revisions that the master has written, write the keys to send again.
+    #[command(
+        after_help = "Example: cqrs-relay diff --model account | cqrs-replica diff | cqrs-relay diff-sync"
+    )]
+    Diff(Piped),
+    /// Write the keys of a table, for the master to say which it has no more.
+    #[command(
+        after_help = "Example: cqrs-replica deleted-diff --model account | cqrs-relay deleted-diff | cqrs-replica deleted-sync"
+    )]
+    DeletedDiff(DeletedDiff),
+    /// Delete what the master has no more, but for what has changed since the stream began.
+    #[command(
+        after_help = "Example: cqrs-replica deleted-diff --model account | cqrs-relay deleted-diff | cqrs-replica deleted-sync"
+    )]
+    DeletedSync(Piped),
+}
+
+/// What a command takes that reads a stream.
+#[derive(Debug, Args)]
+pub(super) struct Piped {
+    /// The stream, `-` for stdin.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    input: String,
+    /// A summary as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeletedDiff {
+    /// The model's `cqrs_id`.
+    #[arg(long, short = 'c', value_name = "CQRS_ID", alias = "cqrs-id")]
+    model: CqrsId,
+    /// Which rows, as JSON [default: all].
+    #[arg(long, short, value_name = "JSON")]
+    filter: Option<Filter>,
+    /// How many keys a line has.
+    #[arg(long, short, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    /// A summary as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+}
+
+pub(super) async fn execute<S: Database>(
+    store: S,
+    config: &Config,
+    handlers: Vec<Model<S>>,
+    command: DiffCommand,
+) -> anyhow::Result<()> {
+    let replica = config.require_replica()?;
+    let models = Models::new(settings::tables(replica).chain(handlers))?;
+    let of = DiffOf {
+        store,
+        models: Arc::new(models),
+        queue: replica.queue.clone(),
+    };
+    match command {
+        DiffCommand::Diff(args) => {
+            let progress = args.progress.start("diff", None);
+            let mut lines = open(&args.input)?;
+            let mut out = BufWriter::new(io::stdout());
+            let done = diff::diff(&of, &mut lines, &mut out, |event| show(&progress, event));
+            let done = written(done.await)?;
+            drop(progress);
+            beside(&done, args.json)
+        }
+        DiffCommand::DeletedDiff(args) => {
+            let progress = args.progress.start("deleted-diff", None);
+            let mut out = BufWriter::new(io::stdout());
+            let filter = args.filter.unwrap_or_default();
+            let batch = usize::try_from(args.batch)?;
+            let on = |event: DiffEvent<'_>| show(&progress, event);
+            let done = diff::deleted_diff(&of, &args.model, &filter, batch, &mut out, on);
+            let done = written(done.await)?;
+            drop(progress);
+            beside(&done, args.json)?;
+            whole(done.failed)
+        }
+        DiffCommand::DeletedSync(args) => {
+            let progress = args.progress.start("deleted-sync", None);
+            let mut lines = open(&args.input)?;
+            let done = diff::deleted_sync(&of, &mut lines, |event| show(&progress, event)).await?;
+            drop(progress);
+            output::report(&done, args.json)?;
+            whole(done.failed)
+        }
+    }
+}
+
+fn open(name: &str) -> anyhow::Result<Lines> {
+    Lines::open(name).with_context(|| format!("the file {name} cannot be read"))
+}
+
+fn show(progress: &Progress, event: DiffEvent<'_>) {
+    match event {
+        DiffEvent::Rows(rows) => progress.at(rows),
+        DiffEvent::Note(text) => progress.note(text),
+    }
+}
+
+/// Says of output that nobody reads what it means.
+fn written<T>(done: Result<T, DiffError>) -> anyhow::Result<T> {
+    match done {
+        Err(DiffError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            bail!("whoever read the output has gone before the end")
+        }
+        done => Ok(done?),
+    }
+}
+
+/// A summary on stderr, beside the data on stdout.
+fn beside(done: &(impl Serialize + Display), json: bool) -> anyhow::Result<()> {
+    let text = if json {
+        serde_json::to_string(done)?
+    } else {
+        done.to_string()
+    };
+    output::aside(&text);
+    Ok(())
+}
+
+fn whole(failed: u64) -> anyhow::Result<()> {
+    match failed {
+        0 => Ok(()),
+        1 => bail!("1 row failed"),
+        rows => bail!("{rows} rows failed"),
+    }
+}
