@@ -159,7 +159,10 @@ pub async fn run(
 }
 
 /// The workspace's programs lie beside the directory of the test executables.
-fn binary(program: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It has not been built.
+pub fn binary(program: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let directory = test
         .ancestors()
