@@ -1,5 +1,7 @@
 //! The master's commands: reading tables, sync, dump, diff.
 
+mod concurrent;
+mod derived;
 mod fixture;
 mod reader;
 mod streams;
@@ -36,6 +38,15 @@ on_both! {
         keys_of_each_kind_come_once_and_in_order,
         instances_without_a_revision_get_one,
         a_filter_chooses_the_rows,
+    },
+    concurrent::{
+        a_snapshot_is_of_one_moment,
+        pages_lose_and_double_nothing,
+    },
+    derived::{
+        what_is_read_is_what_its_code_says,
+        what_is_sent_is_what_its_code_says,
+        a_row_its_code_cannot_read_costs_only_itself,
     },
     streams::{
         a_dump_is_that_of_django,

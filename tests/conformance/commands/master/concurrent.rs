@@ -1,0 +1,282 @@
+//! Tables are read while others write them.
+
+use std::{collections::HashSet, time::Duration};
+
+use anyhow::Result;
+use cqrs_core::{InstanceKey, Signal, filter::Filter};
+use cqrs_outbox::{
+    self as outbox, Change,
+    source::{Scan, SourceReader, SourceSnapshot, SourceStore},
+};
+#[cfg(feature = "servers")]
+use cqrs_tests::wait::{Seen, until};
+use cqrs_tests::database::Database;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::fixture::{World, model};
+
+const ROWS: i64 = 300;
+
+async fn accounts<W: World>(world: &W) -> Result<()> {
+    world
+        .run(
+            "create table thing (id bigint primary key, amount bigint not null, version bigint not null);
+             with recursive g (i) as (select 1 union all select i + 1 from g where i < 300)
+             insert into thing select i, 100, 0 from g;",
+        )
+        .await
+}
+
+/// Moves amounts between rows and records both, until told to stop.
+fn writers(database: &Database, stop: &CancellationToken) -> JoinSet<Result<u64>> {
+    let mut writers = JoinSet::new();
+    for seed in 0..3 {
+        let stop = stop.clone();
+        match database {
+            Database::Postgres { pool, .. } => {
+                let pool = pool.clone();
+                writers.spawn(async move {
+                    let mut random = fastrand::Rng::with_seed(seed);
+                    let mut moved = 0;
+                    while !stop.is_cancelled() {
+                        let mut tx = pool.begin().await?;
+                        let mut changes = Vec::new();
+                        for (key, amount) in draw(&mut random) {
+                            let row: (i64, i64) = sqlx::query_as(
+                                "update thing set amount = amount + $2, version = version + 1
+                                 where id = $1 returning amount, version",
+                            )
+                            .bind(key)
+                            .bind(amount)
+                            .fetch_one(&mut *tx)
+                            .await?;
+                            changes.push(saved(key, row));
+                        }
+                        outbox::record_all(&mut tx, changes).await?;
+                        tx.commit().await?;
+                        moved += 1;
+                    }
+                    Ok(moved)
+                });
+            }
+            Database::Sqlite { pool, .. } => {
+                let pool = pool.clone();
+                writers.spawn(async move {
+                    let mut random = fastrand::Rng::with_seed(seed);
+                    let mut moved = 0;
+                    while !stop.is_cancelled() {
+                        let mut tx = outbox::begin(&pool).await?;
+                        let mut changes = Vec::new();
+                        for (key, amount) in draw(&mut random) {
+                            let row: (i64, i64) = sqlx::query_as(
+                                "update thing set amount = amount + $2, version = version + 1
+                                 where id = $1 returning amount, version",
+                            )
+                            .bind(key)
+                            .bind(amount)
+                            .fetch_one(&mut *tx)
+                            .await?;
+                            changes.push(saved(key, row));
+                        }
+                        outbox::record_all(&mut tx, changes).await?;
+                        tx.commit().await?;
+                        moved += 1;
+                    }
+                    Ok(moved)
+                });
+            }
+        }
+    }
+    writers
+}
+
+fn draw(random: &mut fastrand::Rng) -> [(i64, i64); 2] {
+    let first = random.i64(1..ROWS);
+    let second = random.i64(first + 1..=ROWS);
+    let amount = random.i64(1..50);
+    [(first, amount), (second, -amount)]
+}
+
+fn saved(key: i64, (amount, version): (i64, i64)) -> Change {
+    let data = json!({"id": key, "amount": amount, "version": version});
+    Change::json("thing", key, Signal::Save, data)
+}
+
+pub(crate) async fn a_snapshot_is_of_one_moment<W: World>(world: W) -> Result<()> {
+    accounts(&world).await?;
+    let stop = CancellationToken::new();
+    let mut writers = writers(world.database(), &stop);
+    let store = world.store();
+    let table = store.table(model("thing", &["id"])).await?;
+    let mut complete = 0;
+    for _ in 0..10 {
+        let mut snapshot = store.snapshot(&table, Scan::with_content()).await?;
+        let mut sum = 0;
+        let mut seen = HashSet::new();
+        let mut recording = 0;
+        while let Some(page) = snapshot.next(20).await? {
+            recording += page.recording;
+            for row in page.rows {
+                let data: serde_json::Value = serde_json::from_str(row.data.as_deref().unwrap())?;
+                let version = data["version"].as_i64().unwrap();
+                // The first recorded change of a row is its version 1 and revision 0, unless a
+                // snapshot has seen version 0 before, as revision 0.
+                let ahead = version - row.revision.0;
+                assert!((0..=1).contains(&ahead), "{row:?}");
+                sum += data["amount"].as_i64().unwrap();
+                assert!(seen.insert(row.instance_pk));
+            }
+        }
+        snapshot.close().await;
+        assert_eq!(i64::try_from(seen.len() + recording)?, ROWS);
+        if recording == 0 {
+            assert_eq!(sum, ROWS * 100);
+            complete += 1;
+        }
+    }
+    assert!(complete > 0);
+    stop.cancel();
+    while let Some(moved) = writers.join_next().await {
+        assert!(moved?? > 0);
+    }
+    Ok(())
+}
+
+pub(crate) async fn pages_lose_and_double_nothing<W: World>(world: W) -> Result<()> {
+    world
+        .run(
+            "create table thing (id bigint primary key, name text);
+             with recursive g (i) as (select 1 union all select i + 1 from g where i < 1000)
+             insert into thing select i * 10, 'stays' from g;",
+        )
+        .await?;
+    let store = world.store();
+    let table = store.table(model("thing", &["id"])).await?;
+    let mut reader = store.reader(&table).await?;
+    let mut keys: Vec<InstanceKey> = Vec::new();
+    let mut after = None;
+    let mut turn: i64 = 0;
+    loop {
+        let page = reader.keys(&Filter::default(), after.as_ref(), 37).await?;
+        keys.extend(page.keys);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        // Rows come and go before and behind the place.
+        turn += 1;
+        for key in [turn * 330 - 300, turn * 330 + 1, turn * 370 + 55, 11] {
+            let key = if key % 10 == 0 { key + 3 } else { key };
+            insert(world.database(), key).await?;
+        }
+        world
+            .database()
+            .execute("delete from thing where name = 'comes' and id % 3 = 0")
+            .await?;
+    }
+    let stays: Vec<_> = keys
+        .iter()
+        .filter_map(|key| key.canonical().parse::<i64>().ok())
+        .filter(|key| key % 10 == 0)
+        .collect();
+    let expected: Vec<i64> = (1..=1000).map(|key| key * 10).collect();
+    assert_eq!(stays, expected);
+    let distinct: HashSet<_> = keys.iter().collect();
+    assert_eq!(distinct.len(), keys.len());
+    assert!(keys.len() > 1000);
+    Ok(())
+}
+
+async fn insert(database: &Database, key: i64) -> Result<()> {
+    let sql = "insert into thing values ($1, 'comes') on conflict do nothing";
+    match database {
+        Database::Postgres { pool, .. } => {
+            sqlx::query(sql).bind(key).execute(pool).await?;
+        }
+        Database::Sqlite { pool, .. } => {
+            sqlx::query(sql).bind(key).execute(pool).await?;
+        }
+    }
+    Ok(())
+}
+
+/// On `PostgreSQL`: whoever records an instance for the first time is waited for, and has it.
+#[cfg(feature = "servers")]
+#[tokio::test]
+async fn an_instance_that_is_being_recorded_comes_by_the_broker() {
+    let world = super::fixture::Postgres::create().await.unwrap();
+    let Database::Postgres { pool, .. } = world.database() else {
+        panic!("it is PostgreSQL");
+    };
+    world
+        .run(
+            "create table thing (id bigint primary key, name text);
+             insert into thing values (1, 'a'), (2, 'b');",
+        )
+        .await
+        .unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    outbox::record(&mut tx, saved(2, (1, 1))).await.unwrap();
+    let store = world.store();
+    let table = store.table(model("thing", &["id"])).await.unwrap();
+    let mut snapshot = store.snapshot(&table, Scan::new()).await.unwrap();
+    let page = {
+        let next = snapshot.next(10);
+        tokio::pin!(next);
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut next).await;
+        assert!(early.is_err(), "{early:?}");
+        tx.commit().await.unwrap();
+        next.await.unwrap().unwrap()
+    };
+    assert_eq!(page.recording, 1);
+    let keys: Vec<_> = page.rows.iter().map(|row| &*row.instance_pk).collect();
+    assert_eq!(keys, ["1"]);
+}
+
+/// On `PostgreSQL`: the key's index gives the order, whatever the key is made of.
+#[cfg(feature = "servers")]
+#[tokio::test]
+async fn pages_are_found_by_the_index() {
+    let world = super::fixture::Postgres::create().await.unwrap();
+    let Database::Postgres { pool, .. } = world.database() else {
+        panic!("it is PostgreSQL");
+    };
+    world
+        .run(
+            "create table thing (a text, b uuid default gen_random_uuid(), name text, primary key (a, b));
+             insert into thing (a, name) select 'k' || (i % 100), repeat('x', 50)
+                 from generate_series(1, 20000) as g (i);
+             analyze thing",
+        )
+        .await
+        .unwrap();
+    let store = world.store();
+    let table = store.table(model("thing", &["a", "b"])).await.unwrap();
+    let mut snapshot = store.snapshot(&table, Scan::with_content()).await.unwrap();
+    let known = 5;
+    let mut rows = 0;
+    while let Some(page) = snapshot.next(1_000).await.unwrap() {
+        rows += page.rows.len();
+    }
+    snapshot.close().await;
+    assert_eq!(rows, 20_000);
+    // A session tells what it has scanned when it ends.
+    until("the scans are counted", Duration::from_secs(30), async || {
+        let (by_index, whole): (i64, i64) = sqlx::query_as(
+            "select coalesce(idx_scan, 0), coalesce(seq_scan, 0)
+             from pg_stat_user_tables where relname = 'thing'",
+        )
+        .fetch_one(pool)
+        .await?;
+        assert!(whole <= known, "{whole} scans of the whole table");
+        Ok(if by_index >= 20 {
+            Seen::Yes
+        } else {
+            Seen::NotYet(by_index.to_string())
+        })
+    })
+    .await
+    .unwrap();
+}
