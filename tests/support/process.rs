@@ -158,7 +158,7 @@ pub async fn run(
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The workspace's programs lie beside the directory of the test executables.
+/// The path of a program of the workspace. They lie beside the directory of the test executables.
 ///
 /// # Errors
 /// It has not been built.
