@@ -8,9 +8,9 @@ use cqrs_outbox::{
     self as outbox, Change,
     source::{Scan, SourceReader, SourceSnapshot, SourceStore},
 };
+use cqrs_tests::database::Database;
 #[cfg(feature = "servers")]
 use cqrs_tests::wait::{Seen, until};
-use cqrs_tests::database::Database;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -263,20 +263,24 @@ async fn pages_are_found_by_the_index() {
     snapshot.close().await;
     assert_eq!(rows, 20_000);
     // A session tells what it has scanned when it ends.
-    until("the scans are counted", Duration::from_secs(30), async || {
-        let (by_index, whole): (i64, i64) = sqlx::query_as(
-            "select coalesce(idx_scan, 0), coalesce(seq_scan, 0)
+    until(
+        "the scans are counted",
+        Duration::from_secs(30),
+        async || {
+            let (by_index, whole): (i64, i64) = sqlx::query_as(
+                "select coalesce(idx_scan, 0), coalesce(seq_scan, 0)
              from pg_stat_user_tables where relname = 'thing'",
-        )
-        .fetch_one(pool)
-        .await?;
-        assert!(whole <= known, "{whole} scans of the whole table");
-        Ok(if by_index >= 20 {
-            Seen::Yes
-        } else {
-            Seen::NotYet(by_index.to_string())
-        })
-    })
+            )
+            .fetch_one(pool)
+            .await?;
+            assert!(whole <= known, "{whole} scans of the whole table");
+            Ok(if by_index >= 20 {
+                Seen::Yes
+            } else {
+                Seen::NotYet(by_index.to_string())
+            })
+        },
+    )
     .await
     .unwrap();
 }
