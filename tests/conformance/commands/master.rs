@@ -47,6 +47,7 @@ on_both! {
         what_is_read_is_what_its_code_says,
         what_is_sent_is_what_its_code_says,
         a_row_its_code_cannot_read_costs_only_itself,
+        its_own_program_has_all_commands,
     },
     streams::{
         a_dump_is_that_of_django,

@@ -1,84 +1,14 @@
 //! Models with code of their own.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use cqrs_core::InstanceKey;
-use cqrs_outbox::{
-    About, Master, Table,
-    source::{ReadModel, Scan, SourceReader, SourceSnapshot, SourceStore, SyncOptions},
+use cqrs_outbox::source::{
+    ReadModel, Scan, SourceReader, SourceSnapshot, SourceStore, SyncOptions,
 };
 use cqrs_relay::{dump, sync};
-use serde::Serialize;
-use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use cqrs_tests::account::Account;
 
 use super::fixture::World;
-
-/// Publishes less than its table has, under other names.
-struct Account {
-    id: i64,
-    name: Option<String>,
-    closed: bool,
-}
-
-#[derive(Serialize)]
-struct Published<'a> {
-    id: i64,
-    shout: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-}
-
-impl Master for Account {
-    const CQRS_ID: &'static str = "account";
-    const TTL: Option<Duration> = Some(Duration::from_hours(1));
-
-    fn key(&self) -> InstanceKey {
-        self.id.into()
-    }
-
-    fn data(&self) -> impl Serialize {
-        Published {
-            id: self.id,
-            shout: self.name.as_deref().unwrap_or_default().to_uppercase(),
-            name: self.name.as_deref(),
-        }
-    }
-
-    fn should_sync(&self) -> bool {
-        !self.closed
-    }
-
-    fn meta(_: &About<'_>) -> Option<serde_json::Value> {
-        Some(serde_json::json!({"by": "code"}))
-    }
-}
-
-impl Table for Account {
-    const TABLE: &'static str = "accounts";
-    const KEY: &'static [&'static str] = &["id"];
-
-    fn row(&self) -> impl Serialize {
-        self.data()
-    }
-}
-
-/// As `#[derive(FromRow)]` writes it.
-impl<'r, R: Row> FromRow<'r, R> for Account
-where
-    &'static str: ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-    bool: Decode<'r, R::Database> + Type<R::Database>,
-    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
-{
-    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            name: row.try_get("name")?,
-            closed: row.try_get("closed")?,
-        })
-    }
-}
 
 /// The model of either database.
 pub(crate) trait Coded: World {
@@ -194,5 +124,48 @@ pub(crate) async fn a_row_its_code_cannot_read_costs_only_itself<W: Coded>(world
     let keys: Vec<InstanceKey> = (1..=3).map(InstanceKey::from).collect();
     let synced = reader.sync(keys, &SyncOptions::new()).await?;
     assert_eq!((synced.ids.len(), synced.failed.len()), (2, 1));
+    Ok(())
+}
+
+pub(crate) async fn its_own_program_has_all_commands<W: Coded>(world: W) -> Result<()> {
+    accounts(&world).await?;
+    world.configure("cqrs_id = \"other\"\ntable = \"accounts\"\nkey = \"id\"")?;
+    let program = world.choose("account-relay-postgres", "account-relay-sqlite");
+    let run = async |arguments: &[&str], input: &str| {
+        world.program(program, arguments, input).await?.good()
+    };
+    let dumped = run(&["dump", "-c", "account", "-o", "-"], "").await?;
+    assert!(dumped.stdout.contains(r#""shout":"ANN""#), "{dumped:?}");
+    let header = "account,2026-11-21 01:09:08.752663+00:00";
+    let compared = run(&["diff", "-c", "account", "--content"], "").await?;
+    let line = compared.stdout.lines().nth(1).unwrap();
+    let rows = cqrs_core::stream::parse_rows(line)?;
+    let keys: Vec<_> = rows.iter().map(|row| row.key.canonical()).collect();
+    assert_eq!(keys, ["1", "3"]);
+    let missing = run(&["deleted-diff"], &format!("{header}\n[1,2,3,4]\n")).await?;
+    assert_eq!(missing.stdout, format!("{header}\n[2,4]\n"));
+    let resent = run(&["diff-sync"], &format!("{header},billing\n[1,2]\n")).await?;
+    assert!(resent.stdout.starts_with("1 instances"), "{resent:?}");
+    run(&["sync", "-c", "account", "--all"], "").await?;
+    // Those of the configuration are there beside it.
+    run(&["sync", "-c", "other", "--all"], "").await?;
+    let rows = world
+        .database()
+        .rows("select cqrs_id, instance_pk, queue from cqrs_outbox order by id")
+        .await?;
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| (row[0].as_deref().unwrap(), row[1].as_deref().unwrap()))
+        .collect();
+    let expected = [
+        ("account", "1"),
+        ("account", "1"),
+        ("account", "3"),
+        ("other", "1"),
+        ("other", "2"),
+        ("other", "3"),
+    ];
+    assert_eq!(rows, expected);
+    run(&["status"], "").await?;
     Ok(())
 }

@@ -48,9 +48,14 @@ pub(crate) trait World: Send + Sync + 'static {
         Ok(std::fs::write(self.directory().join("cqrs.toml"), toml)?)
     }
 
-    /// The program with these arguments.
+    /// The stock program with these arguments.
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(binary("cqrs-relay")?);
+        self.command_of("cqrs-relay", arguments)
+    }
+
+    /// A program of the workspace with these arguments.
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary(program)?);
         command
             .args(arguments)
             .current_dir(self.directory())
@@ -68,7 +73,13 @@ pub(crate) trait World: Send + Sync + 'static {
 
     /// Runs the program to its end, with this on its standard input.
     async fn relay_with(&self, arguments: &[&str], input: &str) -> Result<Ended> {
-        let mut child = self.command(arguments)?.stdin(Stdio::piped()).spawn()?;
+        self.program("cqrs-relay", arguments, input).await
+    }
+
+    /// Runs a program of the workspace to its end, with this on its standard input.
+    async fn program(&self, program: &str, arguments: &[&str], input: &str) -> Result<Ended> {
+        let mut command = self.command_of(program, arguments)?;
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().context("stdin is piped")?;
         stdin.write_all(input.as_bytes()).await?;
         drop(stdin);
