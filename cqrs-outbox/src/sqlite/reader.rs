@@ -90,6 +90,8 @@ pub struct SqliteReader {
 }
 
 impl SourceReader for SqliteReader {
+    const LOCKS_INSTANCES: bool = false;
+
     async fn keys(
         &mut self,
         filter: &Filter,

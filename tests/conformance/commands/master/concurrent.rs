@@ -235,6 +235,31 @@ async fn an_instance_that_is_being_recorded_comes_by_the_broker() {
     assert_eq!(keys, ["1"]);
 }
 
+/// On `PostgreSQL`: an open transaction that has recorded an instance.
+#[cfg(feature = "servers")]
+#[tokio::test]
+async fn a_row_that_is_kept_locked_costs_only_itself() {
+    let world = super::fixture::Postgres::create().await.unwrap();
+    accounts(&world).await.unwrap();
+    world
+        .configure("cqrs_id = \"thing\"\ntable = \"thing\"\nkey = \"id\"")
+        .unwrap();
+    let Database::Postgres { pool, .. } = world.database() else {
+        panic!("it is PostgreSQL");
+    };
+    let mut tx = pool.begin().await.unwrap();
+    outbox::record(&mut tx, saved(17, (1, 1))).await.unwrap();
+    let sync = ["sync", "-c", "thing", "--all", "--batch", "8", "--json"];
+    let ended = world.relay(&sync).await.unwrap();
+    let ended = ended.says("row 17: someone keeps it locked").unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&summary["synced"], &summary["failed"]),
+        (&299.into(), &1.into())
+    );
+    tx.commit().await.unwrap();
+}
+
 /// On `PostgreSQL`: the key's index gives the order, whatever the key is made of.
 #[cfg(feature = "servers")]
 #[tokio::test]

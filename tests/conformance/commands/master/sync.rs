@@ -238,6 +238,8 @@ pub(crate) async fn live_changes_and_a_sync_are_in_order<W: World>(world: W) -> 
         "--all",
         "--batch",
         "50",
+        "--delay",
+        "10ms",
         "--max-unsent",
         "100000",
     ];
