@@ -58,6 +58,7 @@ pub(crate) struct UniqueIndex {
 
 impl UniqueIndex {
     /// One in the collations of the table.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn plain(columns: Vec<String>) -> Self {
         let collations = vec![None; columns.len()];
         Self {
