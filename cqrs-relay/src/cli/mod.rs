@@ -68,6 +68,8 @@ mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod table_args;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod table_store;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod tables;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod watching;
@@ -82,7 +84,7 @@ pub use args::Cli;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use cqrs_outbox::source::ReadModel as Model;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use database::Database;
+pub use table_store::Database;
 
 use self::{args::Command, database::WithStore};
 use crate::status::status;
@@ -125,7 +127,7 @@ impl Cli {
             return self.execute().await;
         }
         let config = settings::load(&self.options, &self.command)?;
-        let store: S = database::open(&config)?;
+        let store: S = table_store::open(&config)?;
         match self.command {
             Command::Table(command) => tables::run(&store, &config, command, models()?).await,
             _ => Ok(()),
@@ -148,10 +150,10 @@ impl Cli {
                 cqrs_outbox::migrate(&master.database).await?;
                 output::line("the tables are up to date")
             }
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Table(command) => table_store::execute(&config, command).await,
             Command::Status { json } => database::with(&config, Look { json }).await,
             Command::Dead(command) => database::with(&config, command).await,
-            #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            Command::Table(command) => database::with_tables(&config, command).await,
         }
     }
 }
