@@ -1,6 +1,8 @@
 //! Tables are read while others write them.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
+#[cfg(feature = "servers")]
+use std::time::Duration;
 
 use anyhow::Result;
 use cqrs_core::{InstanceKey, Signal, filter::Filter};
