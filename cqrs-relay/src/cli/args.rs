@@ -3,7 +3,6 @@
 use clap::{Args, Parser, Subcommand};
 use cqrs_core::cli::Options;
 
-use super::table_args::TableCommand;
 use crate::dead::Which;
 
 /// Forwards a master's outbox to the broker.
@@ -29,6 +28,9 @@ pub(super) enum Command {
     Run(Run),
     /// Create the tables of the master side, or bring them up to date.
     Migrate,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[command(flatten)]
+    Table(super::table_args::TableCommand),
     /// Show how the outbox is doing.
     Status {
         /// As JSON.
@@ -38,8 +40,6 @@ pub(super) enum Command {
     /// Look after rows that were given up.
     #[command(subcommand)]
     Dead(DeadCommand),
-    #[command(flatten)]
-    Table(TableCommand),
 }
 
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.
