@@ -14,6 +14,7 @@
 //!
 //! Metrics: see [`metrics`].
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod answers;
 mod blocked;
 #[cfg(feature = "cli")]
@@ -30,7 +31,9 @@ mod config;
 pub mod dead;
 mod desk;
 mod destination;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod diff;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod dump;
 mod error;
 mod event;
@@ -39,6 +42,7 @@ mod fair_share;
 mod lane;
 mod lease_keeper;
 mod line;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod lines;
 mod meter;
 mod outage;
@@ -52,21 +56,28 @@ mod row_fault;
 mod settler;
 mod share;
 pub mod status;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sync;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod table_error;
 mod tenure;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod watch;
 mod window;
 
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use answers::Answers;
 pub use config::{OnExpired, RelayConfig, RelayConfigError};
 pub use cqrs_core::Shutdown;
 pub use error::RelayError;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use lines::KeyLines;
 pub use owner::new_owner;
 pub use relay::Relay;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use table_error::TableError;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use watch::Watch;

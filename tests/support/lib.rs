@@ -1,6 +1,7 @@
 //! What the tests of the workspace share: private servers, databases and names of their own, the
 //! real binaries as processes, a service under load, and the ledger that proves the promises.
 
+pub mod account;
 pub mod database;
 pub mod ledger;
 pub mod postgres;

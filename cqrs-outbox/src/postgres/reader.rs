@@ -1,6 +1,6 @@
 //! Tables of a master in `PostgreSQL`, read as models.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cqrs_core::{
     InstanceKey, StoreError,
@@ -65,7 +65,8 @@ impl PostgresStore {
     async fn source_connection(&self) -> Result<PgConnection, StoreError> {
         let mut connection = connect(&self.config).await?;
         check_schema(&mut connection, &MIGRATIONS).await?;
-        let patience = self.config.lock_timeout.as_millis().to_string();
+        let patience = self.config.lock_timeout.min(LOCK_PATIENCE);
+        let patience = patience.as_millis().to_string();
         sqlx::query(sql::SOURCE_SESSION)
             .bind(patience)
             .execute(&mut connection)
@@ -75,6 +76,9 @@ impl PostgresStore {
     }
 }
 
+/// How long a batch of syncs waits for one lock: those it has already hold up writers meanwhile.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// A connection that reads a table in `PostgreSQL` as it is.
 #[derive(Debug)]
 pub struct PostgresReader {
@@ -83,6 +87,8 @@ pub struct PostgresReader {
 }
 
 impl SourceReader for PostgresReader {
+    const LOCKS_INSTANCES: bool = true;
+
     async fn keys(
         &mut self,
         filter: &Filter,

@@ -4,7 +4,7 @@ use cqrs_core::{StoreError, database::postgres::classify};
 use sqlx::PgConnection;
 
 use super::{rows::get, sql};
-use crate::source::{Catalog, Dialect, Source, SourceColumn, SourceModel};
+use crate::source::{Catalog, Dialect, Source, SourceColumn, SourceModel, UniqueIndex};
 
 impl Source {
     /// Compares a model with its table in `PostgreSQL`.
@@ -40,11 +40,16 @@ impl Source {
             catalog.columns.push(column);
         }
         if let Some(catalog) = &mut catalog {
-            catalog.unique = sqlx::query_scalar(sql::SOURCE_KEYS)
+            let indexes: Vec<(Vec<String>, Vec<Option<String>>)> = sqlx::query_as(sql::SOURCE_KEYS)
                 .bind(&table)
                 .fetch_all(connection)
                 .await
                 .map_err(classify)?;
+            let index = |(columns, collations)| UniqueIndex {
+                columns,
+                collations,
+            };
+            catalog.unique = indexes.into_iter().map(index).collect();
         }
         Self::new(model, Dialect::Postgres, catalog)
     }

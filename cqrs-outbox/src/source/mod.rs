@@ -44,8 +44,41 @@ pub(crate) struct Catalog {
     pub(crate) table: String,
     /// In the table's order.
     pub(crate) columns: Vec<SourceColumn>,
-    /// The column sets of unique indexes, the primary key among them.
-    pub(crate) unique: Vec<Vec<String>>,
+    /// The unique indexes, the primary key among them.
+    pub(crate) unique: Vec<UniqueIndex>,
+}
+
+/// A unique index that holds for all rows.
+#[derive(Debug, Clone)]
+pub(crate) struct UniqueIndex {
+    pub(crate) columns: Vec<String>,
+    /// For each column the collation of the index, as SQL, where it is not that of the table.
+    pub(crate) collations: Vec<Option<String>>,
+}
+
+impl UniqueIndex {
+    /// One in the collations of the table.
+    pub(crate) fn plain(columns: Vec<String>) -> Self {
+        let collations = vec![None; columns.len()];
+        Self {
+            columns,
+            collations,
+        }
+    }
+
+    fn is_of(&self, key: &[String]) -> bool {
+        self.columns.len() == key.len() && self.columns.iter().all(|name| key.contains(name))
+    }
+
+    /// Whether pages in the key's order can be read from it.
+    fn has_order(&self, key: &[String]) -> bool {
+        self.columns == key
+    }
+
+    fn collation(&self, column: &str) -> Option<String> {
+        let place = self.columns.iter().position(|name| name == column)?;
+        self.collations.get(place).cloned().flatten()
+    }
 }
 
 /// A model's table, compared with the catalog.
@@ -57,6 +90,8 @@ pub struct Source {
     fields: Vec<SourceField>,
     /// The key's columns, in the model's order.
     key: Vec<SourceColumn>,
+    /// For each of these the collation of the key's index, where it is not the column's.
+    key_collations: Vec<Option<String>>,
     /// All columns, for filters may name those that are not published.
     columns: Vec<SourceColumn>,
 }
@@ -127,10 +162,23 @@ impl Source {
             }
         }
         let known = model.key.iter().all(|name| find(name).is_some());
-        let is_key = |index: &Vec<String>| {
-            index.len() == model.key.len() && index.iter().all(|name| model.key.contains(name))
+        let mut indexes: Vec<_> = catalog
+            .unique
+            .iter()
+            .filter(|i| i.is_of(&model.key))
+            .collect();
+        // The best one first: in the order of the key, then in the table's own collations.
+        indexes.sort_by_key(|index| {
+            (
+                !index.has_order(&model.key),
+                index.collations.iter().flatten().count(),
+            )
+        });
+        let key_collations = match indexes.first() {
+            Some(index) => model.key.iter().map(|name| index.collation(name)).collect(),
+            None => vec![None; model.key.len()],
         };
-        if known && !catalog.unique.iter().any(is_key) {
+        if known && indexes.is_empty() {
             problems.push(format!(
                 "table {:?} has no unique index on ({}): create one, without a condition, or correct \
                  `key`",
@@ -155,6 +203,7 @@ impl Source {
             dialect,
             fields,
             key,
+            key_collations,
         };
         if known && let Err(error) = source.literal_condition(&source.filter().clone(), "t") {
             problems.push(format!("the model {}: {error}", source.model.cqrs_id));

@@ -100,6 +100,10 @@ pub trait SourceSnapshot: fmt::Debug + Send + 'static {
 
 /// A connection that reads a table as it is.
 pub trait SourceReader: fmt::Debug + Send + 'static {
+    /// Whether [`StoreError::Conflict`] may be about one instance that someone keeps locked, so that the
+    /// others can be done without it.
+    const LOCKS_INSTANCES: bool;
+
     /// The next page of keys of rows that are to be published and meet the filter, in the key's order.
     /// Whoever wrote a row in between is not waited for: see [`Self::sync`].
     ///

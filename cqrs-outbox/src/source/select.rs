@@ -58,7 +58,7 @@ impl Select<'_> {
     ) -> Result<Statement, StoreError> {
         let mut bound = Vec::new();
         let join = self.join(&mut bound);
-        let key = self.source.key_columns("t").join(", ");
+        let key = self.source.key_order("t").join(", ");
         let behind = match after {
             None => String::new(),
             Some(after) => {

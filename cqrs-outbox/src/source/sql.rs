@@ -83,6 +83,18 @@ impl Source {
         self.key.iter().map(column).collect()
     }
 
+    /// The key's columns as the key's index orders them.
+    pub(crate) fn key_order(&self, alias: &str) -> Vec<String> {
+        let columns = self.key_columns(alias).into_iter();
+        let ordered = columns.zip(&self.key_collations);
+        ordered
+            .map(|(column, collation)| match collation {
+                Some(collation) => format!("{column} collate {collation}"),
+                None => column,
+            })
+            .collect()
+    }
+
     /// The types of the key's columns, likewise.
     pub fn key_types(&self) -> impl Iterator<Item = &str> {
         self.key.iter().map(|part| part.type_name.as_str())

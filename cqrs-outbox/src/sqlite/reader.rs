@@ -28,7 +28,7 @@ use crate::{
     record::record_current_all,
     source::{
         After, Columns, KeyPage, Loader, Met, ReadModel, Scan, Select, Source, SourceReader,
-        SourceStore, SourceTable, Statement, SyncOptions, Synced, found, key_page, syncs,
+        SourceStore, SourceTable, Statement, SyncOptions, Synced, found, key_page, schema, syncs,
     },
 };
 
@@ -89,6 +89,8 @@ pub struct SqliteReader {
 }
 
 impl SourceReader for SqliteReader {
+    const LOCKS_INSTANCES: bool = false;
+
     async fn keys(
         &mut self,
         filter: &Filter,
@@ -214,23 +216,36 @@ pub(super) async fn blobs(
     table: &SourceTable<SqliteRow>,
 ) -> Result<Vec<bool>, StoreError> {
     let source = table.source();
-    let kinds: Vec<_> = source
-        .key_columns("t")
-        .iter()
-        .map(|column| format!("typeof({column})"))
-        .collect();
-    let list = kinds.join(", ");
-    let sql = format!("select {list} from {} as t limit 1", source.table());
-    let row = sqlx::query(checked(&sql.into()))
-        .fetch_optional(connection)
-        .await
-        .map_err(classify)?;
-    let Some(row) = row else {
-        return Ok(Vec::new());
+    let name = source.table();
+    let columns = source.key_columns("t");
+    // Blobs come after all else, so the last key tells of the others too. Of several columns only
+    // one row is asked: the others' order does not help.
+    let ends = match columns.as_slice() {
+        [key] => {
+            ["", " desc"].map(|order| format!(" where {key} is not null order by {key}{order}"))
+        }
+        _ => [String::new(), String::new()],
     };
-    (0..kinds.len())
-        .map(|place| Ok(get::<String>(&row, place)? == "blob"))
-        .collect()
+    let kinds: Vec<_> = columns.iter().map(|key| format!("typeof({key})")).collect();
+    let mut found: Vec<Vec<bool>> = Vec::new();
+    for end in ends {
+        let sql = format!("select {} from {name} as t{end} limit 1", kinds.join(", "));
+        let row = sqlx::query(checked(&sql.into()))
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(classify)?;
+        let Some(row) = row else {
+            return Ok(Vec::new());
+        };
+        let blobs = (0..kinds.len()).map(|place| Ok(get::<String>(&row, place)? == "blob"));
+        found.push(blobs.collect::<Result<_, StoreError>>()?);
+    }
+    match found.as_slice() {
+        [first, last] if first == last => Ok(last.clone()),
+        _ => Err(schema(format!(
+            "the key of table {name} is a blob in some rows and not in others: store all keys in one way"
+        ))),
+    }
 }
 
 /// The rows of a [`Select`].

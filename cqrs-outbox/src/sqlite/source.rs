@@ -9,7 +9,7 @@ use cqrs_core::{
 use sqlx::SqliteConnection;
 
 use super::{rows::get, sql};
-use crate::source::{Catalog, Dialect, Source, SourceColumn, SourceModel};
+use crate::source::{Catalog, Dialect, Source, SourceColumn, SourceModel, UniqueIndex};
 
 impl Source {
     /// Compares a model with its table in `SQLite`.
@@ -68,7 +68,7 @@ impl Source {
         let catalog = Catalog {
             table: name.quoted(),
             columns,
-            unique,
+            unique: unique.into_iter().map(UniqueIndex::plain).collect(),
         };
         Self::new(model, Dialect::Sqlite, Some(catalog))
     }

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use cqrs_core::cli::Options;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::table_args::TableCommand;
 use crate::dead::Which;
 
@@ -38,6 +39,7 @@ pub(super) enum Command {
     /// Look after rows that were given up.
     #[command(subcommand)]
     Dead(DeadCommand),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[command(flatten)]
     Table(TableCommand),
 }

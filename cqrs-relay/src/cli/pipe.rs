@@ -78,6 +78,14 @@ impl Sink {
         })
     }
 
+    /// Takes away what was not finished.
+    pub(super) fn discard(&self) {
+        if let Self::File { partial, .. } = self {
+            // It is only in the way.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+
     /// Ends what has been written in full.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {

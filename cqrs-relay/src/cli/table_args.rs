@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand};
-use cqrs_core::{CqrsId, QueueName, config::parse_duration, filter::Filter};
+use cqrs_core::{CqrsId, QueueName, cli::ProgressArgs, config::parse_duration, filter::Filter};
 use cqrs_outbox::source::After;
 
 #[derive(Debug, Subcommand)]
@@ -49,9 +49,11 @@ pub(super) struct ModelArg {
     pub(super) model: CqrsId,
 }
 
-/// Whether progress shows.
+/// What is told of the command.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub(super) progress: ProgressArgs,
     /// A summary as JSON.
     #[arg(long)]
     pub(super) json: bool,

@@ -1,6 +1,10 @@
 //! `sync`, `dump`, `diff`, `diff-sync`, `deleted-diff`.
 
-use std::{fmt::Display, io, sync::Arc};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use cqrs_core::{
@@ -8,20 +12,16 @@ use cqrs_core::{
     cli::{Signals, output},
     config::Config,
 };
-use cqrs_outbox::{
-    OutboxStore,
-    source::{ReadModel, SourceStore, SourceTable},
-};
+use cqrs_outbox::source::{ReadModel, SourceStore, SourceTable};
 use serde::Serialize;
 
 use super::{
-    database::WithStore,
     pipe::{self, Sink},
     source,
     table_args::{
         DeletedDiffArgs, DiffArgs, DiffSyncArgs, DumpArgs, PaceArgs, SyncArgs, TableCommand,
     },
-    watching::{Watching, say},
+    watching::Watching,
 };
 use crate::{
     KeyLines, Shutdown, TableError,
@@ -29,18 +29,6 @@ use crate::{
     dump::{self, DumpOptions},
     sync::{self, SyncDone, SyncPlan},
 };
-
-/// A command of the stock program.
-pub(super) struct Stock<'c> {
-    pub(super) config: &'c Config,
-    pub(super) command: TableCommand,
-}
-
-impl WithStore for Stock<'_> {
-    async fn with<S: OutboxStore + SourceStore>(self, store: S) -> anyhow::Result<()> {
-        run(&store, self.config, self.command, Vec::new()).await
-    }
-}
 
 /// Does what the arguments say, for models of `cqrs.toml` and those of the program.
 pub(super) async fn run<S: SourceStore>(
@@ -81,8 +69,12 @@ impl<S: SourceStore> Tables<'_, S> {
             batch: size(args.batch),
         };
         let mut sink = Sink::create(&name, args.force)?;
-        let mut watching = Watching::default();
+        let mut watching = Watching::new("dump", args.show.progress);
         let done = dump::dump(self.store, &table, &options, &mut sink, &mut watching).await;
+        drop(watching);
+        if done.is_err() {
+            sink.discard();
+        }
         let done = written(done)?;
         sink.finish()?;
         summary(&done, args.show.json, name == "-")?;
@@ -97,9 +89,10 @@ impl<S: SourceStore> Tables<'_, S> {
             content: args.content,
         };
         let mut sink = Sink::stdout();
-        let mut watching = Watching::default();
+        let mut watching = Watching::new("diff", args.show.progress);
         let now = SystemClock.now();
         let done = diff::diff(self.store, &table, &options, now, &mut sink, &mut watching).await;
+        drop(watching);
         let done = written(done)?;
         summary(&done, args.show.json, true)?;
         whole(done.failed)
@@ -109,7 +102,7 @@ impl<S: SourceStore> Tables<'_, S> {
         let mut input = KeyLines::begin(pipe::lines(&args.input)?).await?;
         let table = self.table(&input.header().cqrs_id).await?;
         let mut sink = Sink::stdout();
-        let mut watching = Watching::default();
+        let mut watching = Watching::new("deleted-diff", args.show.progress);
         let batch = size(args.batch);
         let done = diff::deleted_diff(
             self.store,
@@ -119,7 +112,9 @@ impl<S: SourceStore> Tables<'_, S> {
             &mut sink,
             &mut watching,
         );
-        let done = written(done.await)?;
+        let done = done.await;
+        drop(watching);
+        let done = written(done)?;
         summary(&done, args.show.json, true)
     }
 
@@ -131,7 +126,7 @@ impl<S: SourceStore> Tables<'_, S> {
         plan.queue = args.queue;
         plan.forced = args.forced;
         let shutdown = Shutdown::new();
-        let mut watching = Watching::default();
+        let mut watching = Watching::new("sync", args.show.progress);
         watching.passed.clone_from(&args.after);
         let synced = sync::sync(
             self.store,
@@ -143,7 +138,9 @@ impl<S: SourceStore> Tables<'_, S> {
             &shutdown,
         );
         let done = until_stopped(synced, &mut signals, &shutdown).await;
-        let go_on = watching.passed.as_ref().map(|place| {
+        let passed = watching.passed.take();
+        drop(watching);
+        let go_on = passed.map(|place| {
             // In a shell a quote ends the text, so it is written outside of it.
             let place = place.to_string().replace('\'', "'\\''");
             format!("go on with --after '{place}'")
@@ -152,7 +149,7 @@ impl<S: SourceStore> Tables<'_, S> {
             Ok(done) => done,
             Err(error) => {
                 if let Some(go_on) = go_on {
-                    say(&go_on);
+                    beside(&go_on);
                 }
                 return Err(error);
             }
@@ -174,7 +171,7 @@ impl<S: SourceStore> Tables<'_, S> {
             let mut input = KeyLines::begin(pipe::lines(&args.input)?).await?;
             let table = self.table(&input.header().cqrs_id).await?;
             let plan = plan(&args.pace);
-            let mut watching = Watching::default();
+            let mut watching = Watching::new("diff-sync", args.show.progress);
             let done = sync::diff_sync(
                 self.store,
                 &table,
@@ -241,14 +238,18 @@ fn written<T>(done: Result<T, TableError>) -> anyhow::Result<T> {
 }
 
 /// A summary: on stdout, or beside the data that is there.
-fn summary(done: &(impl Serialize + Display), json: bool, beside: bool) -> anyhow::Result<()> {
+fn summary(
+    done: &(impl Serialize + Display),
+    json: bool,
+    is_data_there: bool,
+) -> anyhow::Result<()> {
     let text = if json {
         serde_json::to_string(done)?
     } else {
         done.to_string()
     };
-    if beside {
-        say(&text);
+    if is_data_there {
+        beside(&text);
         Ok(())
     } else {
         output::line(&text)
@@ -261,4 +262,9 @@ fn whole(failed: u64) -> anyhow::Result<()> {
         1 => bail!("1 row failed: see above"),
         rows => bail!("{rows} rows failed: see above"),
     }
+}
+
+/// A line on stderr. Nobody may be listening any more.
+fn beside(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -1,28 +1,54 @@
 //! What people hear of a command on a table, on stderr.
 
-use std::io::{self, Write};
-
+use cqrs_core::cli::{Progress, ProgressArgs};
 use cqrs_outbox::source::{After, FailedRow};
 
 use crate::Watch;
 
-/// Tells of rows that fail, and remembers the last place passed.
-#[derive(Debug, Default)]
+/// Tells of progress and of rows that fail, and remembers the last place passed.
+#[derive(Debug)]
 pub(super) struct Watching {
-    pub(super) passed: Option<After>,
+    what: &'static str,
+    arguments: ProgressArgs,
+    progress: Progress,
+    done: u64,
     failed: u64,
+    pub(super) passed: Option<After>,
 }
 
 /// How many failed rows are told one by one.
 const TOLD: u64 = 100;
 
+impl Watching {
+    pub(super) fn new(what: &'static str, arguments: ProgressArgs) -> Self {
+        Self {
+            what,
+            arguments,
+            progress: arguments.start(what, None),
+            done: 0,
+            failed: 0,
+            passed: None,
+        }
+    }
+}
+
 impl Watch for Watching {
+    fn expects(&mut self, rows: u64) {
+        self.progress = self.arguments.start(self.what, Some(rows));
+    }
+
+    fn advanced(&mut self, rows: u64) {
+        self.done += rows;
+        self.progress.at(self.done);
+    }
+
     fn failed(&mut self, row: &FailedRow) {
         self.failed += 1;
         if self.failed <= TOLD {
-            say(&format!("row {}: {}", row.key, causes(row)));
+            let text = format!("row {}: {}", row.key, causes(row));
+            self.progress.note(&text);
         } else if self.failed == TOLD + 1 {
-            say("more rows fail; they are counted");
+            self.progress.note("more rows fail; they are counted");
         }
     }
 
@@ -31,7 +57,7 @@ impl Watch for Watching {
     }
 
     fn note(&mut self, text: &str) {
-        say(text);
+        self.progress.note(text);
     }
 }
 
@@ -43,9 +69,4 @@ fn causes(row: &FailedRow) -> String {
         cause = error.source();
     }
     text
-}
-
-/// A line on stderr. Nobody may be listening any more.
-pub(super) fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -38,6 +38,21 @@ const RETRY: RetryPolicy = RetryPolicy {
     max_attempts: Some(20),
 };
 
+/// How long others are let to the database after a batch, at most.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
+
+/// After how many attempts a row that someone keeps locked has failed.
+const LOCKED: u32 = 5;
+
+/// Whether the others can be recorded without the one that this is about.
+fn is_of_one<S: SourceStore>(error: &RecordError) -> bool {
+    match error {
+        RecordError::Invalid { .. } => true,
+        RecordError::Store(StoreError::Conflict(_)) => S::Reader::LOCKS_INSTANCES,
+        _ => false,
+    }
+}
+
 impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
     pub(super) fn new(
         store: &'s S,
@@ -125,8 +140,9 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
             if !self.room(keys.len()).await? {
                 return Ok(false);
             }
+            let began = Instant::now();
             self.record(keys).await?;
-            self.pace().await;
+            self.pace(began.elapsed()).await;
         }
         Ok(true)
     }
@@ -238,12 +254,18 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
                         fault: problem.into(),
                     });
                 }
-                Err(RecordError::Invalid { .. } | RecordError::Store(StoreError::Conflict(_)))
-                    if part.len() > 1 =>
-                {
+                Err(error) if part.len() > 1 && is_of_one::<S>(&error) => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.push(second.to_vec());
                     parts.push(first.to_vec());
+                }
+                Err(error) if is_of_one::<S>(&error) && attempts >= LOCKED => {
+                    attempts = 0;
+                    let key = part.first().map(InstanceKey::to_json).unwrap_or_default();
+                    self.failed(&FailedRow {
+                        key,
+                        fault: "someone keeps it locked".into(),
+                    });
                 }
                 Err(error) => {
                     self.again(error.into(), &mut attempts).await?;
@@ -265,9 +287,13 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
         }
     }
 
-    /// Waits as long as rate and delay want.
-    async fn pace(&mut self) {
+    /// Waits as long as rate and delay want. Where a batch locks the whole database, also half the
+    /// time: whoever waits for it asks only now and then, and would find it locked again.
+    async fn pace(&mut self, took: Duration) {
         let mut until = Instant::now() + self.plan.delay;
+        if !S::Reader::LOCKS_INSTANCES {
+            until = until.max(Instant::now() + took.min(LONGEST_TURN));
+        }
         if let Some(rate) = self.plan.rate {
             let earned = self.done.synced.saturating_mul(1_000_000) / u64::from(rate.get());
             until = until.max(self.began + Duration::from_micros(earned));

@@ -36,30 +36,30 @@ pub(crate) async fn keys_of_each_kind_come_once_and_in_order<W: World>(world: W)
          with recursive g (i) as (select 1 union all select i + 1 from g where i < 30)
          insert into uid select randomblob(16), 'n' || i from g;",
     );
-    run(&world, uuid).await?;
-    run(
-        &world,
-        "create table number (id bigint primary key, name text);
+    world.run(uuid).await?;
+    world
+        .run(
+            "create table number (id bigint primary key, name text);
          with recursive g (i) as (select 1 union all select i + 1 from g where i < 30)
          insert into number select i * 7 - 100, 'n' || i from g;",
-    )
-    .await?;
-    run(
-        &world,
-        "create table word (id varchar(20) primary key, name text);
+        )
+        .await?;
+    world
+        .run(
+            "create table word (id varchar(20) primary key, name text);
          with recursive g (i) as (select 1 union all select i + 1 from g where i < 15)
          insert into word select 'a' || i, 'n' || i from g;
          with recursive g (i) as (select 1 union all select i + 1 from g where i < 15)
          insert into word select 'A é ''\"' || i, 'n' || i from g;",
-    )
-    .await?;
-    run(
-        &world,
-        "create table pair (b text not null, a bigint not null, name text, primary key (b, a));
+        )
+        .await?;
+    world
+        .run(
+            "create table pair (b text not null, a bigint not null, name text, primary key (b, a));
          with recursive g (i) as (select 1 union all select i + 1 from g where i < 30)
          insert into pair select 'b' || (i % 3), i, 'n' || i from g;",
-    )
-    .await?;
+        )
+        .await?;
     let store = world.store();
     let tables: [(&str, &[&str]); 4] = [
         ("uid", &["id"]),
@@ -122,30 +122,21 @@ pub(crate) async fn keys_of_each_kind_come_once_and_in_order<W: World>(world: W)
     Ok(())
 }
 
-async fn run<W: World>(world: &W, statements: &'static str) -> Result<()> {
-    for statement in statements.split_terminator(';') {
-        world.database().execute(statement).await?;
-    }
-    Ok(())
-}
-
 pub(crate) async fn instances_without_a_revision_get_one<W: World>(world: W) -> Result<()> {
-    run(
-        &world,
-        "create table thing (id bigint primary key, name text);
+    world
+        .run(
+            "create table thing (id bigint primary key, name text);
          insert into thing values (1, 'known'), (2, 'never'), (3, 'deleted'), (4, 'never');",
-    )
-    .await?;
-    run(
-        &world,
-        world.choose(
+        )
+        .await?;
+    world
+        .run(world.choose(
             "insert into cqrs_revision (cqrs_id, instance_pk, revision, updated, deleted) values
              ('thing', '1', 5, '2026-01-02T03:04:05Z', false), ('thing', '3', 7, now(), true)",
             "insert into cqrs_revision (cqrs_id, instance_pk, revision, updated, deleted) values
              ('thing', '1', 5, 1767323045000000, 0), ('thing', '3', 7, 1767323045000000, 1)",
-        ),
-    )
-    .await?;
+        ))
+        .await?;
     let store = world.store();
     for _ in 0..2 {
         let rows = read(&store, model("thing", &["id"]), Scan::new()).await?;
@@ -161,9 +152,7 @@ pub(crate) async fn instances_without_a_revision_get_one<W: World>(world: W) -> 
 }
 
 pub(crate) async fn a_filter_chooses_the_rows<W: World>(world: W) -> Result<()> {
-    run(
-        &world,
-        "create table thing (id bigint primary key, name text, open boolean);
+    world.run("create table thing (id bigint primary key, name text, open boolean);
          insert into thing values (1, 'a', true), (2, 'b', true), (3, 'c', false), (4, null, true);",
     )
     .await?;
