@@ -14,6 +14,7 @@
 //!
 //! Metrics: see [`metrics`].
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod answers;
 mod blocked;
 #[cfg(feature = "cli")]
@@ -67,6 +68,7 @@ mod window;
 #[doc = include_str!("docs/metrics.md")]
 pub mod metrics {}
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use answers::Answers;
 pub use config::{OnExpired, RelayConfig, RelayConfigError};
 pub use cqrs_core::Shutdown;

@@ -1,17 +1,18 @@
 //! Which database.
 
 use anyhow::bail;
-use cqrs_core::config::Config;
-use cqrs_outbox::{OutboxStore, reconcile::ReconcileSource};
+use cqrs_core::{SecretUrl, config::Config};
+use cqrs_outbox::OutboxStore;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use cqrs_outbox::reconcile::ReconcileSource;
 
 #[cfg(feature = "postgres")]
 use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite;
-
 /// What is done with whichever store it is.
 pub(super) trait WithStore {
-    async fn with<S: OutboxStore + ReconcileSource>(self, store: S) -> anyhow::Result<()>;
+    async fn with<S: OutboxStore>(self, store: S) -> anyhow::Result<()>;
 }
 
 /// Does something with the store that the configuration names.
@@ -28,6 +29,33 @@ pub(super) async fn with(config: &Config, task: impl WithStore) -> anyhow::Resul
         return task.with(sqlite::open(database, &config.relay)).await;
     }
     drop(task);
+    unsupported(database, &scheme)
+}
+
+/// What is done with whichever store it is whose tables can be read as well.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) trait WithSource {
+    async fn with<S: OutboxStore + ReconcileSource>(self, store: S) -> anyhow::Result<()>;
+}
+
+/// As [`with`].
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) async fn with_source(config: &Config, task: impl WithSource) -> anyhow::Result<()> {
+    let database = &config.require_master()?.database;
+    let scheme = database.scheme();
+    #[cfg(feature = "postgres")]
+    if postgres::SCHEMES.contains(&scheme.as_str()) {
+        return task.with(postgres::open(database, &config.relay)).await;
+    }
+    #[cfg(feature = "sqlite")]
+    if sqlite::SCHEMES.contains(&scheme.as_str()) {
+        return task.with(sqlite::open(database, &config.relay)).await;
+    }
+    drop(task);
+    unsupported(database, &scheme)
+}
+
+fn unsupported(database: &SecretUrl, scheme: &str) -> anyhow::Result<()> {
     bail!(
         "master.database is {database}, but this program was built without support for \
          {scheme}://: build it with the feature `postgres` or `sqlite`"

@@ -59,6 +59,7 @@ mod dead;
 mod pipe;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod run;
 mod settings;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -145,7 +146,10 @@ impl Cli {
         let config = settings::load(&options, &command)?;
         let master = config.require_master()?;
         match command {
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             Command::Run(_) => run::run(&config).await,
+            #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+            Command::Run(_) => database::unsupported(&master.database, &master.database.scheme()),
             Command::Migrate => {
                 cqrs_outbox::migrate(&master.database).await?;
                 output::line("the tables are up to date")

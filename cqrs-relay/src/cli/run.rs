@@ -14,7 +14,7 @@ use cqrs_core::{
 use cqrs_outbox::{OutboxStore, reconcile::ReconcileSource};
 
 use super::{
-    database::{self, WithStore},
+    database::{self, WithSource},
     settings, source,
 };
 use crate::{Answers, Relay, Shutdown, new_owner};
@@ -26,7 +26,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let database = &config.require_master()?.database;
     let broker = &config.require_broker()?.url;
     tracing::info!(%database, %broker, "starting");
-    database::with(config, Forward { config, signals }).await
+    database::with_source(config, Forward { config, signals }).await
 }
 
 struct Forward<'a> {
@@ -34,7 +34,7 @@ struct Forward<'a> {
     signals: Signals,
 }
 
-impl WithStore for Forward<'_> {
+impl WithSource for Forward<'_> {
     async fn with<S: OutboxStore + ReconcileSource>(self, store: S) -> anyhow::Result<()> {
         let broker = self.config.require_broker()?;
         broker::with(

@@ -81,6 +81,7 @@ conformance!(File:
     routing::broadcasts_reach_every_queue_of_the_model,
     routing::direct_messages_reach_their_queue_alone,
     routing::models_that_are_not_bound_stay_away,
+    temporary::a_temporary_queue_goes_with_its_last_consumer,
     routing::subscribing_again_adds_bindings_and_removes_none,
     routing::the_dead_letter_queue_takes_direct_messages,
     browsing::looking_leaves_everything_where_it_is,

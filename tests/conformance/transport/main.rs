@@ -19,3 +19,4 @@ mod embedded;
 mod rabbitmq;
 mod restarts;
 mod routing;
+mod temporary;

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 /// Which database.
 pub(super) trait Engine: Send + Sync + 'static {
     type Store: ReplicaStore;
-    const IS_SQLITE: bool;
 
     fn database(directory: &TempDir) -> impl Future<Output = Database> + Send;
 
@@ -26,7 +25,6 @@ pub(super) struct Postgres;
 #[cfg(feature = "servers")]
 impl Engine for Postgres {
     type Store = cqrs_replica::postgres::PostgresReplica;
-    const IS_SQLITE: bool = false;
 
     async fn database(_: &TempDir) -> Database {
         Database::postgres().await.unwrap()
@@ -43,7 +41,6 @@ pub(super) struct Sqlite;
 
 impl Engine for Sqlite {
     type Store = SqliteReplica;
-    const IS_SQLITE: bool = true;
 
     async fn database(directory: &TempDir) -> Database {
         Database::sqlite(&directory.path().join("replica.db"))
