@@ -13,6 +13,7 @@ mod cqrs_id;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod database;
 mod event;
+pub mod filter;
 pub mod form;
 mod instance_key;
 pub mod json;
@@ -24,6 +25,7 @@ mod shutdown;
 mod signal;
 mod slot;
 mod store_error;
+pub mod stream;
 mod trace_context;
 pub mod transport;
 pub mod wire;

@@ -14,6 +14,8 @@ pub mod postgres;
 mod previous;
 mod record;
 mod recorder;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;

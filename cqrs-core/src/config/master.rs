@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     columns::{Columns, Mapping, Table, TableName},
-    kind::Period,
+    filter::FilterText,
+    kind::{Period, Switch},
     names::{Name, Url},
     problem::Place,
     section::Section,
+    tracked::{TrackedFields, TrackedNames},
 };
-use crate::{CqrsId, SecretUrl};
+use crate::{CqrsId, SecretUrl, filter::Filter};
 
 /// The schemes of the databases.
 pub(super) const DATABASES: Url = Url(&["postgres", "postgresql", "sqlite"]);
@@ -40,6 +42,14 @@ pub struct MasterModel {
     /// Fields of its events and the columns they are read from. `None`: all columns, under their
     /// own names.
     pub columns: Option<BTreeMap<String, String>>,
+    /// Which rows replicas are to have. `None`: all.
+    pub filter: Option<Filter>,
+    /// The fields whose old values travel with a captured change.
+    pub tracked: TrackedFields,
+    /// How long its events are worth sending. `None`: as `[master]` says.
+    pub ttl: Option<Duration>,
+    /// Whether a captured change of no published field is no event.
+    pub skip_unchanged: bool,
 }
 
 impl Master {
@@ -91,6 +101,10 @@ impl MasterModel {
             table,
             key,
             columns: None,
+            filter: None,
+            tracked: TrackedFields::default(),
+            ttl: None,
+            skip_unchanged: false,
         }
     }
 
@@ -115,11 +129,39 @@ impl MasterModel {
             "{ full_name = \"name\" }",
             "Which field of an event is read from which column: `{ field = \"column\" }`.",
         );
+        let filter = row.optional(
+            "filter",
+            &FilterText,
+            "all rows",
+            r#"'{"status__in": ["active", "closed"]}'"#,
+            "Which rows replicas are to have: field lookups as JSON. A row that leaves it is deleted there.",
+        );
+        let tracked = row.value(
+            "tracked",
+            &TrackedNames,
+            TrackedFields::default(),
+            "The fields whose old values travel with a captured change: a list, or \"all\".",
+        );
+        let ttl = row.optional(
+            "ttl",
+            &Period(Duration::from_secs(1)..=Duration::from_hours(3_650 * 24)),
+            "`master.message_ttl`",
+            "\"1d\"",
+            "How long its captured events and syncs are worth sending.",
+        );
+        let skip_unchanged = row.value(
+            "skip_unchanged",
+            &Switch,
+            false,
+            "Whether a captured change that leaves all published fields as they were is no event.",
+        );
         Some(Self {
-            cqrs_id: cqrs_id?,
-            table: table?,
-            key: key?,
             columns,
+            filter,
+            tracked,
+            ttl,
+            skip_unchanged,
+            ..Self::new(cqrs_id?, table?, key?)
         })
     }
 }

@@ -24,6 +24,7 @@ mod attempts;
 mod broker;
 mod columns;
 mod duration;
+mod filter;
 mod kind;
 mod load;
 mod master;
@@ -39,6 +40,7 @@ mod sources;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tracked;
 mod unknown;
 
 pub use attempts::Attempts;
@@ -52,3 +54,4 @@ pub use relay::{ExpiredRow, Relay};
 pub use replica::{ExpiredMessage, Replica};
 pub use replica_model::ReplicaModel;
 pub use sources::Sources;
+pub use tracked::TrackedFields;

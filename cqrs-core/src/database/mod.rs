@@ -5,7 +5,9 @@
 //! `begin()` was cancelled inside its transaction, and loses a permit when a silent peer never
 //! answers the ping on release.)
 
+pub mod condition;
 mod identifier;
+mod json_form;
 mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -15,6 +17,7 @@ pub mod sqlite;
 use std::{future::Future, time::Duration};
 
 pub use identifier::{TableName, checked, quoted};
+pub use json_form::{is_postgres_integer, json_form, key_json, key_text};
 pub use migrations::{Migration, MigrationSet};
 
 use crate::StoreError;

@@ -27,3 +27,5 @@ pub(super) const DEAD_TAKE: &str = include_str!("sql/dead_take.sql");
 pub(super) const DEAD_RETURN: &str = include_str!("sql/dead_return.sql");
 pub(super) const DEAD_DISCARD: &str = include_str!("sql/dead_discard.sql");
 pub(super) const DEAD_DISCARD_ALL: &str = include_str!("sql/dead_discard_all.sql");
+pub(super) const SOURCE_COLUMNS: &str = include_str!("sql/source_columns.sql");
+pub(super) const SOURCE_KEYS: &str = include_str!("sql/source_keys.sql");

@@ -8,6 +8,7 @@ mod record;
 mod rows;
 mod session;
 mod settle;
+mod source;
 mod sql;
 mod store;
 mod tables;

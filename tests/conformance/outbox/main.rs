@@ -6,4 +6,5 @@
 )]
 
 mod record;
+mod source;
 mod store;
