@@ -47,6 +47,25 @@ create index cqrs_outbox_instance on cqrs_outbox (cqrs_id, instance_pk, id);
 create index cqrs_outbox_due on cqrs_outbox (next_attempt_at) where next_attempt_at is not null;
 create index cqrs_outbox_unassigned on cqrs_outbox (id) where slot is null;
 
+-- Capture: which models' tables are captured, and by what.
+create table cqrs_capture (
+    cqrs_id      text primary key,
+    -- What the model said.
+    model        text not null,
+    -- The number of the form of the triggers.
+    form         integer not null,
+    -- The statements that made them.
+    statements   text not null,
+    installed_at integer not null
+) strict, without rowid;
+
+-- Rows that a REPLACE is about to take away because of another unique index than that of their key: no
+-- trigger of a deletion fires for these. Empty but for the length of a statement. The keys' columns are
+-- kept as they are, to look the rows up.
+create table cqrs_capture_replaced (
+    cqrs_id text, instance_pk text, key_json text, filtered integer, key_1, key_2, key_3
+);
+
 -- `insert into cqrs_record (cqrs_id, key, data) values ('account', 42, '{"id":42}')` records a change
 -- in the transaction it stands in, by the rules of `outbox::record`. All JSON is text.
 --
@@ -201,6 +220,8 @@ begin
             then raise(abort, 'cqrs_record: the key is longer than 512 bytes')
         when instr(cast(new.instance_pk as blob), x'00') > 0
             then raise(abort, 'cqrs_record: the key contains a NUL character')
+        when new.data is null and new.signal <> 'DELETE' and not coalesce(new.filtered, 0)
+            then raise(abort, 'cqrs_record: there is no data')
         -- 250 bytes are the names of the members and the longest revision and times.
         when 250 + length(cast(new.cqrs_id as blob)) + 2 * length(cast(new.key_json as blob))
             + coalesce(length(cast(new.data as blob)), 0)
