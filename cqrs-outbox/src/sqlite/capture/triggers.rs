@@ -1,0 +1,270 @@
+//! The triggers of a model.
+//!
+//! They do not send what a row was when they fire, but what it is then: another trigger of the table
+//! may have written it again in between, and then the last event is the last state. What they know
+//! beside that comes from `old`. A key is found as its column compares it, and then byte by byte.
+
+use std::{fmt::Write as _, time::Duration};
+
+use cqrs_core::{
+    database::{
+        condition::{Dialect, literal},
+        quoted,
+    },
+    filter::FilterError,
+};
+
+use crate::source::Source;
+
+/// Raised with every change of what the triggers do.
+pub(super) const FORM: i64 = 1;
+
+/// The columns of a unique index and their collations.
+pub(super) type UniqueIndex = Vec<(String, String)>;
+
+/// How many columns of a key `cqrs_capture_replaced` keeps.
+const KEPT: usize = 3;
+
+/// A trigger, as SQL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Trigger {
+    pub(super) name: String,
+    /// As `sqlite_schema` keeps it.
+    pub(super) sql: String,
+}
+
+/// What the triggers of a model are called: this and what they follow. No model has a blank in its name.
+pub(super) fn prefix(cqrs_id: &str) -> String {
+    format!("cqrs_capture {cqrs_id} ")
+}
+
+/// The triggers of a model on this table. `others` are its unique indexes but for that of the key.
+///
+/// # Errors
+/// The filter names what the table does not have.
+pub(super) fn triggers(
+    source: &Source,
+    table: &str,
+    others: &[UniqueIndex],
+) -> Result<Vec<Trigger>, FilterError> {
+    let hidden = |alias: &str| -> Result<String, FilterError> {
+        if source.filter().is_all() {
+            return Ok("0".to_owned());
+        }
+        let shown = source.literal_condition(source.filter(), alias)?;
+        Ok(format!("({shown}) IS NOT TRUE"))
+    };
+    let body = Body {
+        table: quoted(table),
+        cqrs_id: literal(Dialect::Sqlite, source.cqrs_id().as_str()),
+        ttl: source.model().ttl.map_or_else(|| "NULL".to_owned(), seconds),
+        now_hidden: hidden("t")?,
+        was_hidden: hidden("old")?,
+        source,
+    };
+    let replaced = if others.is_empty() {
+        String::new()
+    } else {
+        body.replaced()
+    };
+    let inserted = format!("{replaced}{}", body.saved("", "NULL"));
+    let updated = format!(
+        "{replaced}{}{}",
+        body.deleted(&format!("{} AND ", body.moved())),
+        body.saved(&body.unless_unchanged(), &body.previous()),
+    );
+    let mut triggers = vec![
+        body.trigger("insert", "AFTER INSERT", &inserted),
+        body.trigger("update", "AFTER UPDATE", &updated),
+        body.trigger("delete", "AFTER DELETE", &body.deleted("")),
+    ];
+    if !others.is_empty() {
+        let not_itself = format!("\n    AND {} IS NOT {}", body.pk("t"), body.pk("old"));
+        for (of, when, also) in [
+            ("before insert", "BEFORE INSERT", ""),
+            ("before update", "BEFORE UPDATE", not_itself.as_str()),
+        ] {
+            let noted = others.iter().map(|index| body.noted(index, also));
+            triggers.push(body.trigger(of, when, &noted.collect::<String>()));
+        }
+    }
+    Ok(triggers)
+}
+
+/// What the statements of a model's triggers are made of.
+struct Body<'s> {
+    source: &'s Source,
+    table: String,
+    cqrs_id: String,
+    ttl: String,
+    /// Whether replicas are not to have the row.
+    now_hidden: String,
+    /// The same of what it was.
+    was_hidden: String,
+}
+
+impl Body<'_> {
+    fn trigger(&self, name: &str, when: &str, statements: &str) -> Trigger {
+        let name = format!("{}{name}", prefix(self.source.cqrs_id().as_str()));
+        let sql = format!(
+            "CREATE TRIGGER {} {when} ON {}\nBEGIN\n{statements}END",
+            quoted(&name),
+            self.table
+        );
+        Trigger { name, sql }
+    }
+
+    fn pk(&self, alias: &str) -> String {
+        self.source.instance_pk(alias)
+    }
+
+    /// The row of the table that has the key of `alias`.
+    fn found(&self, alias: &str) -> String {
+        let mut sql = format!("FROM {} AS t WHERE ", self.table);
+        let (found, wanted) = (
+            self.source.key_columns("t"),
+            self.source.key_columns(alias),
+        );
+        for (found, wanted) in found.iter().zip(&wanted) {
+            let _ = write!(sql, "{found} IS {wanted} AND ");
+        }
+        let _ = write!(sql, "{} IS {}", self.pk("t"), self.pk(alias));
+        sql
+    }
+
+    /// The change of the row that is there.
+    fn saved(&self, condition: &str, previous: &str) -> String {
+        let Self {
+            cqrs_id,
+            ttl,
+            now_hidden,
+            ..
+        } = self;
+        format!(
+            "  INSERT INTO cqrs_record_checked\n    \
+             (cqrs_id, instance_pk, key_json, signal, data, previous_data, filtered, ttl)\n  \
+             SELECT {cqrs_id}, {}, {}, 'SAVE',\n    \
+             CASE WHEN NOT {now_hidden} THEN {} END,\n    \
+             {previous},\n    {now_hidden}, {ttl}\n  {}{condition};\n",
+            self.pk("t"),
+            self.source.key_json("t"),
+            self.source.row_json("t"),
+            self.found("new"),
+        )
+    }
+
+    /// The end of what was there, unless it is there again.
+    fn deleted(&self, condition: &str) -> String {
+        let Self {
+            cqrs_id,
+            ttl,
+            was_hidden,
+            ..
+        } = self;
+        format!(
+            "  INSERT INTO cqrs_record_checked\n    \
+             (cqrs_id, instance_pk, key_json, signal, filtered, ttl)\n  \
+             SELECT {cqrs_id}, {}, {}, 'DELETE', {was_hidden}, {ttl}\n  \
+             WHERE {condition}NOT EXISTS (SELECT 1 {});\n",
+            self.pk("old"),
+            self.source.key_json("old"),
+            self.found("old"),
+        )
+    }
+
+    /// Whether an update has made another instance of the row.
+    fn moved(&self) -> String {
+        format!("{} IS NOT {}", self.pk("old"), self.pk("new"))
+    }
+
+    fn unless_unchanged(&self) -> String {
+        if !self.source.model().skip_unchanged {
+            return String::new();
+        }
+        let (old, now) = (self.source.row_json("old"), self.source.row_json("t"));
+        format!(
+            "\n    AND ({} OR {} IS NOT {} OR {old} IS NOT {now})",
+            self.moved(),
+            self.was_hidden,
+            self.now_hidden,
+        )
+    }
+
+    /// The old values of the tracked fields that have changed, as an object.
+    fn previous(&self) -> String {
+        let mut members = String::new();
+        for field in self.source.tracked() {
+            let (old, now) = (
+                self.source.field_json(field, "old"),
+                self.source.field_json(field, "t"),
+            );
+            let name = serde_json::Value::from(field.name.as_str()).to_string();
+            let name = literal(Dialect::Sqlite, &format!(",{name}:"));
+            let joined = if members.is_empty() { "" } else { " || " };
+            let _ = write!(
+                members,
+                "{joined}CASE WHEN {old} IS NOT {now} THEN {name} || {old} ELSE '' END"
+            );
+        }
+        if members.is_empty() {
+            return "NULL".to_owned();
+        }
+        format!(
+            "CASE WHEN NOT ({}) THEN '{{' || substr({members}, 2) || '}}' END",
+            self.moved()
+        )
+    }
+
+    /// Notes the rows that a REPLACE would take away because of this index.
+    fn noted(&self, index: &UniqueIndex, also: &str) -> String {
+        let mut kept = self.source.key_columns("t");
+        kept.truncate(KEPT);
+        kept.resize(KEPT, "NULL".to_owned());
+        let same: Vec<_> = index
+            .iter()
+            .map(|(column, collation)| {
+                let column = quoted(column);
+                format!("t.{column} = new.{column} COLLATE {}", quoted(collation))
+            })
+            .collect();
+        format!(
+            "  INSERT INTO cqrs_capture_replaced\n    \
+             (cqrs_id, instance_pk, key_json, filtered, key_1, key_2, key_3)\n  \
+             SELECT {}, {}, {}, {}, {}\n  FROM {} AS t\n  WHERE {}\n    AND {} IS NOT {}{also};\n",
+            self.cqrs_id,
+            self.pk("t"),
+            self.source.key_json("t"),
+            self.now_hidden,
+            kept.join(", "),
+            self.table,
+            same.join(" AND "),
+            self.pk("t"),
+            self.pk("new"),
+        )
+    }
+
+    /// The end of the rows that have been taken away so, unless a trigger of their deletion has told.
+    fn replaced(&self) -> String {
+        let Self { cqrs_id, ttl, .. } = self;
+        let mut same = String::new();
+        for (place, column) in self.source.key_columns("t").iter().take(KEPT).enumerate() {
+            let _ = write!(same, "{column} IS gone.key_{} AND ", place + 1);
+        }
+        format!(
+            "  INSERT INTO cqrs_record_checked\n    \
+             (cqrs_id, instance_pk, key_json, signal, filtered, ttl)\n  \
+             SELECT DISTINCT {cqrs_id}, instance_pk, key_json, 'DELETE', filtered, {ttl}\n  \
+             FROM cqrs_capture_replaced AS gone\n  WHERE cqrs_id = {cqrs_id}\n    \
+             AND NOT EXISTS (SELECT 1 FROM {} AS t WHERE {same}{} IS gone.instance_pk)\n    \
+             AND NOT EXISTS (SELECT 1 FROM cqrs_revision AS known WHERE known.deleted\n      \
+             AND known.cqrs_id = {cqrs_id} AND known.instance_pk = gone.instance_pk);\n  \
+             DELETE FROM cqrs_capture_replaced WHERE cqrs_id = {cqrs_id};\n",
+            self.table,
+            self.pk("t"),
+        )
+    }
+}
+
+fn seconds(length: Duration) -> String {
+    format!("{}.{:06}", length.as_secs(), length.subsec_micros())
+}
