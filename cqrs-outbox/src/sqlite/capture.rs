@@ -119,7 +119,10 @@ impl Plan {
     fn state(&self) -> CaptureState {
         let state = judge(self.recorded.as_ref(), &self.entry);
         let all_there = self.wanted.len() == self.found.len()
-            && self.wanted.iter().all(|trigger| self.found.contains(trigger));
+            && self
+                .wanted
+                .iter()
+                .all(|trigger| self.found.contains(trigger));
         match state {
             CaptureState::NotInstalled if !self.found.is_empty() => CaptureState::Damaged,
             CaptureState::Current if !all_there => CaptureState::Damaged,
@@ -206,7 +209,10 @@ async fn other_indexes(
         .map_err(classify)?;
     let mut indexes: Vec<(Option<String>, Option<UniqueIndex>)> = Vec::new();
     for (index, column, collation) in rows {
-        if indexes.last().is_none_or(|(name, _)| name.as_ref() != Some(&index)) {
+        if indexes
+            .last()
+            .is_none_or(|(name, _)| name.as_ref() != Some(&index))
+        {
             indexes.push((Some(index), Some(Vec::new())));
         }
         if let Some((_, columns)) = indexes.last_mut() {

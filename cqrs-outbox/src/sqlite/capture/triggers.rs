@@ -57,7 +57,10 @@ pub(super) fn triggers(
     let body = Body {
         table: quoted(table),
         cqrs_id: literal(Dialect::Sqlite, source.cqrs_id().as_str()),
-        ttl: source.model().ttl.map_or_else(|| "NULL".to_owned(), seconds),
+        ttl: source
+            .model()
+            .ttl
+            .map_or_else(|| "NULL".to_owned(), seconds),
         now_hidden: hidden("t")?,
         was_hidden: hidden("old")?,
         source,
@@ -121,10 +124,7 @@ impl Body<'_> {
     /// The row of the table that has the key of `alias`.
     fn found(&self, alias: &str) -> String {
         let mut sql = format!("FROM {} AS t WHERE ", self.table);
-        let (found, wanted) = (
-            self.source.key_columns("t"),
-            self.source.key_columns(alias),
-        );
+        let (found, wanted) = (self.source.key_columns("t"), self.source.key_columns(alias));
         for (found, wanted) in found.iter().zip(&wanted) {
             let _ = write!(sql, "{found} IS {wanted} AND ");
         }
