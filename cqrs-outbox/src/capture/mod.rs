@@ -57,10 +57,8 @@ pub trait Capture: Send {
     ///
     /// # Cancel safety
     /// As [`Self::install`].
-    fn remove(
-        &mut self,
-        cqrs_id: &CqrsId,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn remove(&mut self, cqrs_id: &CqrsId)
+    -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Compares what is installed with the model and its table as they are now.
     ///

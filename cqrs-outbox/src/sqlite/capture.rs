@@ -119,7 +119,10 @@ impl Plan {
     fn state(&self) -> CaptureState {
         let state = judge(self.recorded.as_ref(), &self.entry);
         let all_there = self.wanted.len() == self.found.len()
-            && self.wanted.iter().all(|trigger| self.found.contains(trigger));
+            && self
+                .wanted
+                .iter()
+                .all(|trigger| self.found.contains(trigger));
         match state {
             CaptureState::NotInstalled if !self.found.is_empty() => CaptureState::Damaged,
             CaptureState::Current if !all_there => CaptureState::Damaged,
@@ -206,7 +209,10 @@ async fn other_indexes(
         .map_err(classify)?;
     let mut indexes: Vec<(Option<String>, Option<UniqueIndex>)> = Vec::new();
     for (index, column, collation) in rows {
-        if indexes.last().is_none_or(|(name, _)| name.as_ref() != Some(&index)) {
+        if indexes
+            .last()
+            .is_none_or(|(name, _)| name.as_ref() != Some(&index))
+        {
             indexes.push((Some(index), Some(Vec::new())));
         }
         if let Some((_, columns)) = indexes.last_mut() {
@@ -217,10 +223,14 @@ async fn other_indexes(
         }
     }
     let integer_key = integer_key.map(|column| vec![(column, "BINARY".to_owned())]);
-    // Rows that are equal in all columns of the key are one instance.
+    // Rows that are equal, byte by byte, in all columns of the key are one instance.
     let of_key = |index: &UniqueIndex| {
-        let has = |key: &String| index.iter().any(|(column, _)| column == key);
-        model.key.iter().all(has)
+        let exactly = |key: &String| {
+            let same =
+                |(column, collation): &(String, String)| column == key && collation == "BINARY";
+            index.iter().any(same)
+        };
+        model.key.iter().all(exactly)
     };
     let indexes = indexes.into_iter().filter_map(|(_, index)| index);
     let indexes = integer_key.into_iter().chain(indexes);

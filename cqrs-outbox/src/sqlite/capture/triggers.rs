@@ -57,19 +57,26 @@ pub(super) fn triggers(
     let body = Body {
         table: quoted(table),
         cqrs_id: literal(Dialect::Sqlite, source.cqrs_id().as_str()),
-        ttl: source.model().ttl.map_or_else(|| "NULL".to_owned(), seconds),
+        ttl: source
+            .model()
+            .ttl
+            .map_or_else(|| "NULL".to_owned(), seconds),
         now_hidden: hidden("t")?,
         was_hidden: hidden("old")?,
         source,
     };
-    let replaced = if others.is_empty() {
-        String::new()
-    } else {
-        body.replaced()
+    let replaced = |also: &str| {
+        if others.is_empty() {
+            String::new()
+        } else {
+            body.replaced(also)
+        }
     };
-    let inserted = format!("{replaced}{}", body.saved("", "NULL"));
+    let inserted = format!("{}{}", replaced(""), body.saved("", "NULL"));
+    let not_moved = format!("\n    AND gone.instance_pk IS NOT {}", body.pk("old"));
     let updated = format!(
-        "{replaced}{}{}",
+        "{}{}{}",
+        replaced(&not_moved),
         body.deleted(&format!("{} AND ", body.moved())),
         body.saved(&body.unless_unchanged(), &body.previous()),
     );
@@ -121,10 +128,7 @@ impl Body<'_> {
     /// The row of the table that has the key of `alias`.
     fn found(&self, alias: &str) -> String {
         let mut sql = format!("FROM {} AS t WHERE ", self.table);
-        let (found, wanted) = (
-            self.source.key_columns("t"),
-            self.source.key_columns(alias),
-        );
+        let (found, wanted) = (self.source.key_columns("t"), self.source.key_columns(alias));
         for (found, wanted) in found.iter().zip(&wanted) {
             let _ = write!(sql, "{found} IS {wanted} AND ");
         }
@@ -244,7 +248,7 @@ impl Body<'_> {
     }
 
     /// The end of the rows that have been taken away so, unless a trigger of their deletion has told.
-    fn replaced(&self) -> String {
+    fn replaced(&self, also: &str) -> String {
         let Self { cqrs_id, ttl, .. } = self;
         let mut same = String::new();
         for (place, column) in self.source.key_columns("t").iter().take(KEPT).enumerate() {
@@ -257,7 +261,7 @@ impl Body<'_> {
              FROM cqrs_capture_replaced AS gone\n  WHERE cqrs_id = {cqrs_id}\n    \
              AND NOT EXISTS (SELECT 1 FROM {} AS t WHERE {same}{} IS gone.instance_pk)\n    \
              AND NOT EXISTS (SELECT 1 FROM cqrs_revision AS known WHERE known.deleted\n      \
-             AND known.cqrs_id = {cqrs_id} AND known.instance_pk = gone.instance_pk);\n  \
+             AND known.cqrs_id = {cqrs_id} AND known.instance_pk = gone.instance_pk){also};\n  \
              DELETE FROM cqrs_capture_replaced WHERE cqrs_id = {cqrs_id};\n",
             self.table,
             self.pk("t"),
