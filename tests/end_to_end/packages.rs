@@ -10,7 +10,10 @@ use tokio::process::Command;
 async fn the_example_replicates_the_package_index() -> Result<()> {
     let examples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
     let test = std::env::current_exe()?;
-    let binaries = test.ancestors().nth(2).context("not in a target directory")?;
+    let binaries = test
+        .ancestors()
+        .nth(2)
+        .context("not in a target directory")?;
     let output = Command::new(examples.join("packages/run"))
         .arg(examples.join("data/packages.sample"))
         .env("CQRS_BIN", binaries)
