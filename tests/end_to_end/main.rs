@@ -3,11 +3,13 @@
 //! What runs embedded needs no server; the rest is behind the feature `servers`, which
 //! `scripts/test` turns on, and fails without them.
 
+mod captured;
 #[cfg(feature = "servers")]
 mod catalog;
 mod dead_letters;
 #[cfg(feature = "servers")]
 mod late_commits;
+mod packages;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;

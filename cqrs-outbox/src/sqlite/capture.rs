@@ -223,10 +223,14 @@ async fn other_indexes(
         }
     }
     let integer_key = integer_key.map(|column| vec![(column, "BINARY".to_owned())]);
-    // Rows that are equal in all columns of the key are one instance.
+    // Rows that are equal, byte by byte, in all columns of the key are one instance.
     let of_key = |index: &UniqueIndex| {
-        let has = |key: &String| index.iter().any(|(column, _)| column == key);
-        model.key.iter().all(has)
+        let exactly = |key: &String| {
+            let same =
+                |(column, collation): &(String, String)| column == key && collation == "BINARY";
+            index.iter().any(same)
+        };
+        model.key.iter().all(exactly)
     };
     let indexes = indexes.into_iter().filter_map(|(_, index)| index);
     let indexes = integer_key.into_iter().chain(indexes);

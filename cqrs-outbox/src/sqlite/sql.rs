@@ -53,3 +53,7 @@ pub(super) const CAPTURE_REMOVE: &str = include_str!("sql/capture_remove.sql");
 pub(super) const CAPTURE_TABLE: &str = include_str!("sql/capture_table.sql");
 pub(super) const CAPTURE_TRIGGERS: &str = include_str!("sql/capture_triggers.sql");
 pub(super) const CAPTURE_UNIQUE: &str = include_str!("sql/capture_unique.sql");
+pub(super) const SEED: &str = include_str!("sql/seed.sql");
+pub(super) const REVIVE: &str = include_str!("sql/revive.sql");
+pub(super) const UNSENT: &str = include_str!("sql/unsent.sql");
+pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");

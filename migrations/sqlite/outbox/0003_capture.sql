@@ -72,33 +72,31 @@ create table cqrs_capture_replaced (
 -- cqrs_id         the model
 -- key             the instance: an integer or a text
 -- key_json        or its key as JSON: a list, if it is of several columns
+-- data            the state, a JSON object; of a DELETE what it carries besides the key, or nothing
 -- signal          SAVE (the default), DELETE or SYNC
--- data            the state, a JSON object; of a DELETE nothing
--- previous_data   of a SAVE: the old values of what has changed, a JSON object
--- custom          of a DELETE: JSON for its data
+-- previous        of a SAVE: the state before
 -- queue           of a SYNC: the one queue it is for
 -- forced          of a SYNC: 1 if it is to be applied where a later revision is known
--- filtered        1 if the instance is not for replicas: a delete if they may have it, or nothing
 -- ttl             seconds that the event is worth sending; for ever without it
--- correlation_id  JSON
 -- meta            JSON; {} without it
+-- correlation_id  JSON
 -- traceparent     of the trace; one that is malformed is left out
+-- message_id      the identity of the event, a UUID; a new one without it
 create view cqrs_record (
-    cqrs_id, key, key_json, signal, data, previous_data, custom, queue, forced, filtered, ttl,
-    correlation_id, meta, traceparent
+    cqrs_id, key, key_json, data, signal, previous, queue, forced, ttl, meta, correlation_id,
+    traceparent, message_id
 ) as
-select
-    null, null, null, null, null, null, null, null, null, null, null, null, null, null
+select null, null, null, null, null, null, null, null, null, null, null, null, null
 where false;
 
--- What has passed the checks, under its canonical key. A trigger has no variables, but it has the
--- columns of what is inserted; so this does the second half.
+-- What has passed the checks, under its canonical key; this is where triggers of tables write. filtered
+-- is 1 if replicas are not to have the instance: a delete if they may have it, or nothing. (A trigger
+-- has no variables, but it has the columns of what is inserted; so this does the second half.)
 create view cqrs_record_checked (
     cqrs_id, instance_pk, key_json, signal, data, previous_data, custom, queue, forced, filtered, ttl,
-    correlation_id, meta, traceparent
+    meta, correlation_id, traceparent, message_id
 ) as
-select
-    null, null, null, null, null, null, null, null, null, null, null, null, null, null
+select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
 where false;
 
 create trigger cqrs_record_insert instead of insert on cqrs_record
@@ -116,8 +114,8 @@ begin
             then raise(abort, 'cqrs_record: cqrs_id contains white space or a control character: choose another name')
         when coalesce(new.signal, 'SAVE') not in ('SAVE', 'DELETE', 'SYNC')
             then raise(abort, 'cqrs_record: signal must be SAVE, DELETE or SYNC')
-        when coalesce(new.forced, 0) not in (0, 1) or coalesce(new.filtered, 0) not in (0, 1)
-            then raise(abort, 'cqrs_record: forced and filtered must be 0 or 1')
+        when coalesce(new.forced, 0) not in (0, 1)
+            then raise(abort, 'cqrs_record: forced must be 0 or 1')
     end;
     select case
         when (new.key is null) = (new.key_json is null)
@@ -138,16 +136,12 @@ begin
             then raise(abort, 'cqrs_record: key_json has a part that is neither an integer of 64 bits nor a text')
     end;
     select case
-        when coalesce(new.filtered, 0) or new.signal = 'DELETE'
-            then case when new.signal = 'DELETE' and new.data is not null
-                then raise(abort, 'cqrs_record: a DELETE has no data: what it carries is custom')
-            end
-        when new.custom is not null
-            then raise(abort, 'cqrs_record: custom is for a DELETE')
+        when new.data is not null and (typeof(new.data) <> 'text' or not json_valid(new.data))
+            then raise(abort, 'cqrs_record: data is not JSON text: make it with json_object(), or json_quote()')
+        when new.signal = 'DELETE'
+            then null
         when new.data is null
             then raise(abort, 'cqrs_record: a SAVE or SYNC needs data, the state as a JSON object')
-        when typeof(new.data) <> 'text' or not json_valid(new.data)
-            then raise(abort, 'cqrs_record: data is not JSON text: make it with json_object()')
         when json_type(new.data) <> 'object'
             then raise(abort, 'cqrs_record: data must be a JSON object')
         when (
@@ -157,14 +151,12 @@ begin
             then raise(abort, 'cqrs_record: data has a member cqrs_revision or cqrs_updated: these are added, leave them out')
     end;
     select case
-        when new.previous_data is null
+        when new.previous is null
             then null
-        when coalesce(new.signal, 'SAVE') <> 'SAVE'
-            then raise(abort, 'cqrs_record: previous_data is for a SAVE')
-        when typeof(new.previous_data) <> 'text' or not json_valid(new.previous_data)
-            then raise(abort, 'cqrs_record: previous_data is not JSON text')
-        when json_type(new.previous_data) <> 'object'
-            then raise(abort, 'cqrs_record: previous_data must be a JSON object')
+        when typeof(new.previous) <> 'text' or not json_valid(new.previous)
+            then raise(abort, 'cqrs_record: previous is not JSON text: make it with json_object()')
+        when json_type(new.previous) <> 'object'
+            then raise(abort, 'cqrs_record: previous must be a JSON object, the state before')
     end;
     select case
         when (new.queue is not null or new.forced = 1) and coalesce(new.signal, 'SAVE') <> 'SYNC'
@@ -182,23 +174,57 @@ begin
             or not new.ttl between 0.000001 and 3162240000
         )
             then raise(abort, 'cqrs_record: ttl must be a number of seconds above 0 and up to 100 years')
-        when new.custom is not null and (typeof(new.custom) <> 'text' or not json_valid(new.custom))
-            then raise(abort, 'cqrs_record: custom is not JSON text: use json_quote() or json_object()')
         when new.correlation_id is not null and (typeof(new.correlation_id) <> 'text' or not json_valid(new.correlation_id))
             then raise(abort, 'cqrs_record: correlation_id is not JSON text: use json_quote()')
         when new.meta is not null and (typeof(new.meta) <> 'text' or not json_valid(new.meta))
             then raise(abort, 'cqrs_record: meta is not JSON text: use json_object()')
+        when new.message_id is not null and (
+            new.message_id not glob '????????-????-????-????-????????????'
+            or length(replace(new.message_id, '-', '')) <> 32
+            or new.message_id glob '*[^0-9a-f-]*'
+        )
+            then raise(abort, 'cqrs_record: message_id must be a UUID in lower case with hyphens')
     end;
     insert into cqrs_record_checked (
-        cqrs_id, instance_pk, key_json, signal, data, previous_data, custom, queue, forced, filtered,
-        ttl, correlation_id, meta, traceparent
+        cqrs_id, instance_pk, key_json, signal, data, custom, previous_data, queue, forced, ttl, meta,
+        correlation_id, traceparent, message_id
     )
     select
-        new.cqrs_id, key, case typeof(key) when 'integer' then key
-            else iif(json_type(new.key_json) = 'array', key, json_quote(key)) end,
-        coalesce(new.signal, 'SAVE'), json(new.data), json(new.previous_data), json(new.custom),
-        new.queue, new.forced, new.filtered, new.ttl, json(new.correlation_id), json(new.meta),
-        new.traceparent
+        new.cqrs_id, named.key,
+        case
+            when typeof(named.key) = 'integer' or json_type(new.key_json) = 'array' then named.key
+            else json_quote(named.key)
+        end,
+        coalesce(new.signal, 'SAVE'),
+        iif(new.signal = 'DELETE', null, json(new.data)),
+        -- JSON's null is none, as in Rust.
+        iif(new.signal = 'DELETE', nullif(json(new.data), 'null'), null),
+        iif(
+            new.previous is null or coalesce(new.signal, 'SAVE') <> 'SAVE', null,
+            (
+                -- The members whose text has changed, with their old one; json_each has only values.
+                select '{' || coalesce(group_concat(json_quote(key) || ':' || old), '') || '}'
+                from (
+                    select
+                        o.key, 0, o.id,
+                        coalesce(json(new.previous) -> o.fullkey, json_quote(o.value)) as old,
+                        iif(
+                            n.key is null, null,
+                            coalesce(json(new.data) -> n.fullkey, json_quote(n.value))
+                        ) as now
+                    from json_each(new.previous) as o
+                    left join json_each(new.data) as n on n.key = o.key
+                    union all
+                    select n.key, 1, n.id, 'null', ''
+                    from json_each(new.data) as n
+                    where n.key not in (select o.key from json_each(new.previous) as o)
+                    order by 2, 3
+                )
+                where old is not now
+            )
+        ),
+        new.queue, new.forced, new.ttl, json(new.meta), json(new.correlation_id), new.traceparent,
+        new.message_id
     from (
         select case
             when new.key_json is null then new.key
@@ -206,7 +232,7 @@ begin
                 then (select json_group_array(value) from json_each(new.key_json))
             else json_extract(new.key_json, '$')
         end as key
-    );
+    ) as named;
 end;
 
 create trigger cqrs_record_checked_insert instead of insert on cqrs_record_checked
@@ -238,9 +264,13 @@ begin
         created_at, expires_at
     )
     select
-        printf(
-            '%08x-%04x-7%03x-%04x-%012x', now / 1000 >> 16, now / 1000 & 0xffff, random() & 0xfff,
-            random() & 0x3fff | 0x8000, random() & 0xffffffffffff
+        coalesce(
+            new.message_id,
+            -- A UUID of version 7.
+            printf(
+                '%08x-%04x-7%03x-%04x-%012x', now / 1000 >> 16, now / 1000 & 0xffff,
+                random() & 0xfff, random() & 0x3fff | 0x8000, random() & 0xffffffffffff
+            )
         ),
         null, new.cqrs_id, new.instance_pk, signal, new.queue, revision,
         '{"signal_type":"' || signal || '","cqrs_id":' || json_quote(new.cqrs_id)

@@ -65,14 +65,18 @@ pub(super) fn triggers(
         was_hidden: hidden("old")?,
         source,
     };
-    let replaced = if others.is_empty() {
-        String::new()
-    } else {
-        body.replaced()
+    let replaced = |also: &str| {
+        if others.is_empty() {
+            String::new()
+        } else {
+            body.replaced(also)
+        }
     };
-    let inserted = format!("{replaced}{}", body.saved("", "NULL"));
+    let inserted = format!("{}{}", replaced(""), body.saved("", "NULL"));
+    let not_moved = format!("\n    AND gone.instance_pk IS NOT {}", body.pk("old"));
     let updated = format!(
-        "{replaced}{}{}",
+        "{}{}{}",
+        replaced(&not_moved),
         body.deleted(&format!("{} AND ", body.moved())),
         body.saved(&body.unless_unchanged(), &body.previous()),
     );
@@ -244,7 +248,7 @@ impl Body<'_> {
     }
 
     /// The end of the rows that have been taken away so, unless a trigger of their deletion has told.
-    fn replaced(&self) -> String {
+    fn replaced(&self, also: &str) -> String {
         let Self { cqrs_id, ttl, .. } = self;
         let mut same = String::new();
         for (place, column) in self.source.key_columns("t").iter().take(KEPT).enumerate() {
@@ -257,7 +261,7 @@ impl Body<'_> {
              FROM cqrs_capture_replaced AS gone\n  WHERE cqrs_id = {cqrs_id}\n    \
              AND NOT EXISTS (SELECT 1 FROM {} AS t WHERE {same}{} IS gone.instance_pk)\n    \
              AND NOT EXISTS (SELECT 1 FROM cqrs_revision AS known WHERE known.deleted\n      \
-             AND known.cqrs_id = {cqrs_id} AND known.instance_pk = gone.instance_pk);\n  \
+             AND known.cqrs_id = {cqrs_id} AND known.instance_pk = gone.instance_pk){also};\n  \
              DELETE FROM cqrs_capture_replaced WHERE cqrs_id = {cqrs_id};\n",
             self.table,
             self.pk("t"),

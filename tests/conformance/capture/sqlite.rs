@@ -1,0 +1,12 @@
+//! Capture in SQLite.
+
+mod bed;
+mod fetching;
+mod history;
+mod installing;
+mod keys;
+mod migration;
+mod record;
+mod replace;
+mod together;
+mod writes;
