@@ -52,7 +52,7 @@ pub(super) enum CaptureCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Models {
-    /// A model's cqrs_id; may be given several times.
+    /// A model, by its name on the wire; may be given several times.
     #[arg(long = "model", value_name = "CQRS_ID")]
     models: Vec<String>,
     /// All models: those of cqrs.toml, and to remove or compare, those that are captured.
@@ -161,11 +161,11 @@ async fn status(
     json: bool,
 ) -> anyhow::Result<()> {
     let mut lines = Vec::with_capacity(models.len());
-    let mut stale = 0;
+    let mut behind = 0;
     for model in models {
         let state = connection.status(model).await.with_context(|| of(model))?;
         if !matches!(state, CaptureState::Current | CaptureState::NotInstalled) {
-            stale += 1;
+            behind += 1;
         }
         let words = state.to_string();
         lines.push(Line::new(&model.cqrs_id, (state.as_str(), &words)));
@@ -174,18 +174,18 @@ async fn status(
         let known = |name: &CqrsId| models.iter().any(|model| model.cqrs_id == *name);
         for name in connection.captured().await? {
             if !known(&name) {
-                stale += 1;
+                behind += 1;
                 let words = "captured, and no model of cqrs.toml";
                 lines.push(Line::new(&name, ("not_declared", words)));
             }
         }
     }
     output::report(&Lines(lines), json)?;
-    if stale > 0 {
+    if behind > 0 {
         bail!(
-            "{stale} of the models {} not up to date: run `cqrs-relay capture install`, or `remove` for \
+            "{behind} of the models {} not up to date: run `cqrs-relay capture install`, or `remove` for \
              those that are not declared",
-            if stale == 1 { "is" } else { "are" }
+            if behind == 1 { "is" } else { "are" }
         );
     }
     Ok(())

@@ -328,12 +328,18 @@ impl<'s> Rows<'s> {
                 key,
                 ..
             } = self;
-            let mut columns = String::new();
-            for (place, (_, value)) in self.tracked.iter().enumerate() {
-                columns.push_str(&format!(
-                    ",\n                            {value} as f{place}"
-                ));
-            }
+            let columns: Vec<String> = self
+                .tracked
+                .iter()
+                .enumerate()
+                .map(|(place, (_, value))| {
+                    format!(
+                        ",
+                            {value} as f{place}"
+                    )
+                })
+                .collect();
+            let columns = columns.concat();
             format!(
                 "(
                         select true as here, {pk} as pk, {key} as key, {shown} as shown,

@@ -116,14 +116,14 @@ fn key(json: &Value) -> InstanceKey {
 
 /// Each event with the life it has left, in whole seconds.
 async fn events(bed: &Bed) -> Vec<(Line, Option<i64>)> {
-    let lives: Vec<Option<i64>> = sqlx::query_scalar(
+    let left: Vec<Option<i64>> = sqlx::query_scalar(
         "select ceil(extract(epoch from expires_at - created_at))::bigint / 10 from cqrs_outbox order by id",
     )
     .fetch_all(&bed.pool)
     .await
     .unwrap();
     let lines = bed.take().await;
-    lines.iter().map(Line::timeless).zip(lives).collect()
+    lines.iter().map(Line::timeless).zip(left).collect()
 }
 
 /// All that the tables of revisions say, but for times.
