@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use cqrs_core::cli::Options;
 
+use super::capture::CaptureCommand;
 use crate::dead::Which;
 
 /// Forwards a master's outbox to the broker.
@@ -37,6 +38,9 @@ pub(super) enum Command {
     /// Look after rows that were given up.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Record every write of a table with triggers, whoever makes it.
+    #[command(subcommand)]
+    Capture(CaptureCommand),
 }
 
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.

@@ -15,12 +15,14 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
+mod capture;
 mod database;
 mod dead;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod run;
 mod settings;
+mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -62,6 +64,7 @@ impl Cli {
             }
             Command::Status { json } => database::with(&config, Look { json }).await,
             Command::Dead(command) => database::with(&config, command).await,
+            Command::Capture(command) => capture::run(&config, command).await,
         }
     }
 }
