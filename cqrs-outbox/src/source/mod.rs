@@ -20,6 +20,7 @@ pub use reader::{
     FailedRow, KeyPage, Scan, SourcePage, SourceReader, SourceRow, SourceSnapshot, SourceStore,
     SyncOptions, Synced,
 };
+#[cfg(feature = "sqlite")]
 pub(crate) use sql::concatenated;
 pub use sql::{SourceCondition, SourceField};
 
