@@ -472,7 +472,7 @@ begin
     end if;
     foreach part in array parts loop
         kind := json_typeof(part);
-        word := part::text;
+        word := btrim(part::text, E' \t\n\r');
         if kind = 'number' and word ~ '^-?[0-9]+$'
             and word::numeric between -170141183460469231731687303715884105728
                 and 170141183460469231731687303715884105727

@@ -2,6 +2,7 @@
 
 mod bed;
 mod fetching;
+mod fixture;
 mod history;
 mod installing;
 mod keys;
