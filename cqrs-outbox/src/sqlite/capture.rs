@@ -4,12 +4,15 @@ mod triggers;
 
 use cqrs_core::{
     CqrsId, StoreError,
-    database::{TableName, checked, quoted, sqlite::classify},
+    database::{
+        TableName, checked, quoted,
+        sqlite::{check_schema, classify},
+    },
 };
 use sqlx::{Connection, SqliteConnection};
 
 use self::triggers::{FORM, Trigger, UniqueIndex, prefix, triggers};
-use super::{rows::get, sql};
+use super::{MIGRATIONS, rows::get, sql};
 use crate::{
     capture::{Capture, CaptureState, Entry, Installed, declared, judge},
     source::{Source, SourceModel},
@@ -17,11 +20,12 @@ use crate::{
 
 impl Capture for SqliteConnection {
     async fn sql(&mut self, model: &SourceModel) -> Result<Vec<String>, StoreError> {
-        let plan = Plan::new(self, model).await?;
-        Ok(plan.statements())
+        check_schema(self, &MIGRATIONS).await?;
+        Ok(Plan::new(self, model).await?.statements())
     }
 
     async fn install(&mut self, model: &SourceModel) -> Result<Installed, StoreError> {
+        check_schema(self, &MIGRATIONS).await?;
         let mut tx = self.begin_with(IMMEDIATE).await.map_err(classify)?;
         let plan = Plan::new(&mut tx, model).await?;
         let installed = match plan.state() {
@@ -37,6 +41,7 @@ impl Capture for SqliteConnection {
     }
 
     async fn remove(&mut self, cqrs_id: &CqrsId) -> Result<bool, StoreError> {
+        check_schema(self, &MIGRATIONS).await?;
         let mut tx = self.begin_with(IMMEDIATE).await.map_err(classify)?;
         let found = installed(&mut tx, cqrs_id).await?;
         for trigger in &found {
@@ -52,8 +57,8 @@ impl Capture for SqliteConnection {
     }
 
     async fn status(&mut self, model: &SourceModel) -> Result<CaptureState, StoreError> {
-        let plan = Plan::new(self, model).await?;
-        Ok(plan.state())
+        check_schema(self, &MIGRATIONS).await?;
+        Ok(Plan::new(self, model).await?.state())
     }
 
     async fn captured(&mut self) -> Result<Vec<CqrsId>, StoreError> {

@@ -107,7 +107,7 @@ begin
             then raise(abort, 'cqrs_record: cqrs_id must be a text of 1 to 100 bytes: give the name of the model')
         when new.cqrs_id glob '*[*#]*' or new.cqrs_id glob 'cqrs.*'
             then raise(abort, 'cqrs_record: cqrs_id contains * or #, or starts with cqrs.: these are kept for routing, choose another name')
-        when instr(cast(new.cqrs_id as blob), x'00') > 0
+        when instr(new.cqrs_id, char(0)) > 0
             or new.cqrs_id glob '*[' || char(1) || '-' || char(32) || char(127) || '-' || char(160)
                 || char(5760) || char(8192) || '-' || char(8202) || char(8232) || char(8233)
                 || char(8239) || char(8287) || char(12288) || ']*'
@@ -164,7 +164,7 @@ begin
         when new.queue is not null and (
             typeof(new.queue) <> 'text' or new.queue = ''
             or length(cast(new.queue as blob)) > 120
-            or instr(cast(new.queue as blob), x'00') > 0
+            or instr(new.queue, char(0)) > 0
             or new.queue glob '*[*#' || char(1) || '-' || char(31) || char(127) || '-' || char(159)
                 || ']*'
         )
@@ -244,7 +244,7 @@ begin
             then raise(abort, 'cqrs_record: the key is empty')
         when length(cast(new.instance_pk as blob)) > 512
             then raise(abort, 'cqrs_record: the key is longer than 512 bytes')
-        when instr(cast(new.instance_pk as blob), x'00') > 0
+        when instr(new.instance_pk, char(0)) > 0
             then raise(abort, 'cqrs_record: the key contains a NUL character')
         when new.data is null and new.signal <> 'DELETE' and not coalesce(new.filtered, 0)
             then raise(abort, 'cqrs_record: there is no data')

@@ -14,7 +14,7 @@ use cqrs_core::{
     filter::FilterError,
 };
 
-use crate::source::Source;
+use crate::source::{Source, SourceField, concatenated};
 
 /// Raised with every change of what the triggers do.
 pub(super) const FORM: i64 = 1;
@@ -196,23 +196,20 @@ impl Body<'_> {
 
     /// The old values of the tracked fields that have changed, as an object.
     fn previous(&self) -> String {
-        let mut members = String::new();
-        for field in self.source.tracked() {
+        let changed = |field: &SourceField| {
             let (old, now) = (
                 self.source.field_json(field, "old"),
                 self.source.field_json(field, "t"),
             );
             let name = serde_json::Value::from(field.name.as_str()).to_string();
             let name = literal(Dialect::Sqlite, &format!(",{name}:"));
-            let joined = if members.is_empty() { "" } else { " || " };
-            let _ = write!(
-                members,
-                "{joined}CASE WHEN {old} IS NOT {now} THEN {name} || {old} ELSE '' END"
-            );
-        }
+            format!("CASE WHEN {old} IS NOT {now} THEN {name} || {old} ELSE '' END")
+        };
+        let members: Vec<_> = self.source.tracked().map(changed).collect();
         if members.is_empty() {
             return "NULL".to_owned();
         }
+        let members = concatenated(members, " || ");
         format!(
             "CASE WHEN NOT ({}) THEN '{{' || substr({members}, 2) || '}}' END",
             self.moved()

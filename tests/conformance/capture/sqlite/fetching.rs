@@ -146,7 +146,7 @@ async fn what_is_kept_gets_its_slot() {
         postponed: vec![Postponed {
             row: reference(&rows[0]),
             attempts: 1,
-            delay: Duration::from_secs(3600),
+            delay: Duration::from_hours(1),
             error: "no".to_owned(),
         }],
         dead: vec![Buried {

@@ -2,7 +2,7 @@
 
 use cqrs_core::StoreError;
 use cqrs_outbox::capture::{Capture, CaptureState, Installed};
-use sqlx::Executor;
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::bed::{Bed, model};
 
@@ -140,4 +140,15 @@ async fn a_renamed_column_goes_on_under_its_old_name() {
         bed.status(&model("account", &["id"])).await,
         CaptureState::TableChanged
     );
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_migrated_is_refused() {
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    connection.execute(TABLE).await.unwrap();
+    let error = connection
+        .install(&model("account", &["id"]))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("cqrs-relay migrate"), "{error}");
 }

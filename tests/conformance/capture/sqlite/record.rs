@@ -72,7 +72,7 @@ async fn every_member_is_as_record_writes_it() {
     for change in [
         Change::json("line", key(), Signal::Save, data)
             .previous_json(before)
-            .expires_in(std::time::Duration::from_secs(60))
+            .expires_in(std::time::Duration::from_mins(1))
             .trace(trace),
         Change::json("line", key(), Signal::Sync, json!({})).to_queue("audit"),
         Change::json("line", key(), Signal::Sync, json!({})).forced(),

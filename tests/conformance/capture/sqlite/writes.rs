@@ -285,3 +285,41 @@ async fn writes_of_another_program_are_captured() {
         cqrs_core::wire::decode(line.text.as_bytes()).unwrap();
     }
 }
+
+#[tokio::test]
+async fn writes_through_another_name_of_the_file_are_captured() {
+    let bed = Bed::of(TABLE, &model("account", &["id"])).await;
+    bed.python(&format!(
+        "db = sqlite3.connect(':memory:', isolation_level=None)\n\
+         db.execute('create table account (id)')\n\
+         db.execute('create table cqrs_outbox (id)')\n\
+         db.execute('attach ? as shop', ({:?},))\n\
+         db.execute(\"insert into shop.account values (1, 'a', x'00ff')\")\n\
+         db.execute(\"insert into shop.cqrs_record (cqrs_id, key, data) values ('b', 2, '{{}}')\")\n",
+        bed.file()
+    ));
+    assert_eq!(bed.lines().await[0].data()["note"], "AP8=");
+    assert_eq!(bed.news().await, ["SAVE 1 0", "SAVE 2 0"]);
+}
+
+#[tokio::test]
+async fn a_table_may_be_wide() {
+    let columns: Vec<_> = (0..600).map(|n| format!("c{n} int default {n}")).collect();
+    let table = format!(
+        "create table account (id integer primary key, {})",
+        columns.join(", ")
+    );
+    let declared = model("account", &["id"])
+        .with_tracked(TrackedFields::All)
+        .with_skip_unchanged(true);
+    let bed = Bed::of(&table, &declared).await;
+    bed.python(
+        "db.execute('insert into account (id) values (1)')\n\
+         db.execute('update account set c599 = 7')\n\
+         db.execute('update account set c599 = 7')\n",
+    );
+    let lines = bed.lines().await;
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1].data()["c598"], 598);
+    assert_eq!(lines[1].body["previous_data"], json!({"c599": 599}));
+}
