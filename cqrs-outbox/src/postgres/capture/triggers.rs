@@ -412,6 +412,8 @@ impl<'s> Rows<'s> {
                 };
                 format!("{column} = ({value})::{type_name}")
             })
+            // Types such as `citext` hold keys equal that are not.
+            .chain([format!("{} = change.pk", self.pk)])
             .collect();
         format!(
             "            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
