@@ -74,6 +74,7 @@ impl Capture for PgConnection {
     }
 
     async fn captured(&mut self) -> Result<Vec<CqrsId>, StoreError> {
+        check_schema(self, &MIGRATIONS).await?;
         let names: Vec<String> = sqlx::query_scalar(sql::CAPTURE_LIST)
             .fetch_all(self)
             .await

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use cqrs_core::cli::Options;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::capture::CaptureCommand;
 use crate::dead::Which;
 
@@ -39,6 +40,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Dead(DeadCommand),
     /// Record every write of a table with triggers, whoever makes it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[command(subcommand)]
     Capture(CaptureCommand),
 }

@@ -11,7 +11,7 @@ use cqrs_outbox::{
 };
 use serde::Serialize;
 
-use super::{database, source};
+use super::source;
 
 /// Triggers that record every write of a table.
 #[derive(Debug, Subcommand)]
@@ -71,31 +71,23 @@ impl Models {
 }
 
 /// Does what the arguments say.
-pub(super) async fn run(config: &Config, command: CaptureCommand) -> anyhow::Result<()> {
-    database::with_capture(config, Task { config, command }).await
-}
-
-struct Task<'c> {
-    config: &'c Config,
+pub(super) async fn run(
+    connection: &mut impl Capture,
+    config: &Config,
     command: CaptureCommand,
-}
-
-impl database::WithCapture for Task<'_> {
-    async fn with<C: Capture>(self, mut connection: C) -> anyhow::Result<()> {
-        let Self { config, command } = self;
-        match command {
-            CaptureCommand::Install { which, print, json } => {
-                let models = which.of(config)?;
-                if print {
-                    return print_sql(&mut connection, &models).await;
-                }
-                install(&mut connection, &models, json).await
+) -> anyhow::Result<()> {
+    match command {
+        CaptureCommand::Install { which, print, json } => {
+            let models = which.of(config)?;
+            if print {
+                return print_sql(connection, &models).await;
             }
-            CaptureCommand::Remove { which, json } => remove(&mut connection, &which, json).await,
-            CaptureCommand::Status { which, json } => {
-                let models = which.of(config)?;
-                status(&mut connection, &models, which.all, json).await
-            }
+            install(connection, &models, json).await
+        }
+        CaptureCommand::Remove { which, json } => remove(connection, &which, json).await,
+        CaptureCommand::Status { which, json } => {
+            let models = which.of(config)?;
+            status(connection, &models, which.all, json).await
         }
     }
 }

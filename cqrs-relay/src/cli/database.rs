@@ -2,8 +2,10 @@
 
 use anyhow::bail;
 use cqrs_core::{SecretUrl, config::Config};
-use cqrs_outbox::{OutboxStore, capture::Capture};
+use cqrs_outbox::OutboxStore;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::capture::{self, CaptureCommand};
 #[cfg(feature = "postgres")]
 use super::postgres;
 #[cfg(feature = "sqlite")]
@@ -28,38 +30,30 @@ pub(super) async fn with(config: &Config, task: impl WithStore) -> anyhow::Resul
         return task.with(sqlite::open(database, &config.relay)).await;
     }
     drop(task);
-    bail!("{}", unsupported(database))
+    unsupported(database, &scheme)
 }
 
-/// What is done with a connection to whichever database it is.
-pub(super) trait WithCapture {
-    async fn with<C: Capture>(self, connection: C) -> anyhow::Result<()>;
-}
-
-/// Does something with a connection to the database that the configuration names.
-pub(super) async fn with_capture(config: &Config, task: impl WithCapture) -> anyhow::Result<()> {
+/// Executes a command on triggers.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) async fn with_capture(config: &Config, command: CaptureCommand) -> anyhow::Result<()> {
     let database = &config.require_master()?.database;
     let scheme = database.scheme();
     #[cfg(feature = "postgres")]
     if postgres::SCHEMES.contains(&scheme.as_str()) {
-        return task
-            .with(postgres::connect(database, &config.relay).await?)
-            .await;
+        let mut connection = postgres::connect(database, &config.relay).await?;
+        return capture::run(&mut connection, config, command).await;
     }
     #[cfg(feature = "sqlite")]
     if sqlite::SCHEMES.contains(&scheme.as_str()) {
-        return task
-            .with(sqlite::connect(database, &config.relay).await?)
-            .await;
+        let mut connection = sqlite::connect(database, &config.relay).await?;
+        return capture::run(&mut connection, config, command).await;
     }
-    drop(task);
-    bail!("{}", unsupported(database))
+    unsupported(database, &scheme)
 }
 
-fn unsupported(database: &SecretUrl) -> String {
-    format!(
+fn unsupported(database: &SecretUrl, scheme: &str) -> anyhow::Result<()> {
+    bail!(
         "master.database is {database}, but this program was built without support for \
-         {}://: build it with the feature `postgres` or `sqlite`",
-        database.scheme()
+         {scheme}://: build it with the feature `postgres` or `sqlite`"
     )
 }

@@ -15,6 +15,7 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod capture;
 mod database;
 mod dead;
@@ -22,6 +23,7 @@ mod dead;
 mod postgres;
 mod run;
 mod settings;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -64,7 +66,8 @@ impl Cli {
             }
             Command::Status { json } => database::with(&config, Look { json }).await,
             Command::Dead(command) => database::with(&config, command).await,
-            Command::Capture(command) => capture::run(&config, command).await,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Capture(command) => database::with_capture(&config, command).await,
         }
     }
 }

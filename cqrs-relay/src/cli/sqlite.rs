@@ -13,6 +13,7 @@ pub(super) fn open(database: &SecretUrl, relay: &Relay) -> SqliteStore {
     SqliteStore::new(settings(database, relay))
 }
 
+/// A connection of a command's own.
 pub(super) async fn connect(
     database: &SecretUrl,
     relay: &Relay,

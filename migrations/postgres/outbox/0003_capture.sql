@@ -126,6 +126,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_nestloop = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column
@@ -258,6 +259,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_nestloop = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column

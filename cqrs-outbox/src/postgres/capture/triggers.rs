@@ -151,7 +151,7 @@ pub(super) fn function(source: &Source, around: &Surroundings, body: &str) -> Ve
              set bytea_output = 'hex' set extra_float_digits = 1\n\
              set row_security = off\n\
              set enable_seqscan = off set enable_nestloop = off set enable_hashagg = off\n\
-             set cursor_tuple_fraction = 1 set jit = off\n\
+             set cursor_tuple_fraction = 1 set plan_cache_mode = force_generic_plan set jit = off\n\
              as {tag}{body}{tag}"
         ),
         // Whoever may call it may put it on a table of his own.
@@ -412,6 +412,8 @@ impl<'s> Rows<'s> {
                 };
                 format!("{column} = ({value})::{type_name}")
             })
+            // Types such as `citext` hold keys equal that are not.
+            .chain([format!("{} = change.pk", self.pk)])
             .collect();
         format!(
             "            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,

@@ -53,6 +53,23 @@ async fn keys_of_several_columns_and_kinds_are_found_again() {
     }
 }
 
+/// Digits count, though the column's type holds such keys equal.
+#[tokio::test]
+async fn keys_that_only_look_alike_are_different_ones() {
+    let bed = Bed::of(
+        "create table account (id numeric primary key, name text)",
+        &model("account", &["id"]),
+    )
+    .await;
+    bed.script("insert into account values (1.5, 'a')").await;
+    bed.take().await;
+    bed.script("begin; update account set name = 'b'; update account set id = 1.50; commit")
+        .await;
+    let mut news = bed.news().await;
+    news.sort();
+    assert_eq!(news, ["DELETE 1.5 1", "SAVE 1.50 0"]);
+}
+
 #[tokio::test]
 async fn names_of_any_kind_are_quoted() {
     let cqrs_id = format!("a\"b$capture$'{}", "é".repeat(30));
