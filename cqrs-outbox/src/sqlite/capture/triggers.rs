@@ -14,7 +14,7 @@ use cqrs_core::{
     filter::FilterError,
 };
 
-use crate::source::{Source, SourceField, concatenated};
+use crate::source::{Source, concatenated};
 
 /// Raised with every change of what the triggers do.
 pub(super) const FORM: i64 = 1;
@@ -72,13 +72,13 @@ pub(super) fn triggers(
             body.replaced(also)
         }
     };
-    let inserted = format!("{}{}", replaced(""), body.saved("", "NULL"));
+    let inserted = format!("{}{}", replaced(""), body.saved(false));
     let not_moved = format!("\n    AND gone.instance_pk IS NOT {}", body.pk("old"));
     let updated = format!(
         "{}{}{}",
         replaced(&not_moved),
         body.deleted(&format!("{} AND ", body.moved())),
-        body.saved(&body.unless_unchanged(), &body.previous()),
+        body.saved(true),
     );
     let mut triggers = vec![
         body.trigger("insert", "AFTER INSERT", &inserted),
@@ -136,23 +136,80 @@ impl Body<'_> {
         sql
     }
 
-    /// The change of the row that is there.
-    fn saved(&self, condition: &str, previous: &str) -> String {
+    /// The change of the row that is there. `updated` if `old` is what it was.
+    ///
+    /// Each value is put into words once, in the inner query, which the planner does not dissolve for
+    /// its limit: programs that prepare a statement for each write pay for the length of this.
+    fn saved(&self, updated: bool) -> String {
         let Self {
+            source,
             cqrs_id,
             ttl,
             now_hidden,
             ..
         } = self;
+        let skips = updated && source.model().skip_unchanged;
+        let tracked: Vec<_> = source.tracked().map(|field| &field.name).collect();
+        let (mut inner, mut members, mut changes, mut differ) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (place, field) in source.fields().iter().enumerate() {
+            let name = serde_json::Value::from(field.name.as_str()).to_string();
+            let name = |comma| literal(Dialect::Sqlite, &format!("{comma}{name}:"));
+            inner.push(format!("{} AS n{place}", source.field_json(field, "t")));
+            let comma = if place == 0 { "" } else { "," };
+            members.push(format!("{} || n{place}", name(comma)));
+            let is_tracked = updated && tracked.contains(&&field.name);
+            if is_tracked || skips {
+                inner.push(format!("{} AS o{place}", source.field_json(field, "old")));
+            }
+            if is_tracked {
+                changes.push(format!(
+                    "CASE WHEN o{place} IS NOT n{place} THEN {} || o{place} ELSE '' END",
+                    name(",")
+                ));
+            }
+            if skips {
+                differ.push(format!("o{place} IS NOT n{place}"));
+            }
+        }
+        let moved = if updated {
+            self.moved()
+        } else {
+            "0".to_owned()
+        };
+        let previous = if changes.is_empty() {
+            "NULL".to_owned()
+        } else {
+            let changes = concatenated(changes, " || ");
+            format!("CASE WHEN NOT moved THEN '{{' || substr({changes}, 2) || '}}' END")
+        };
+        let members = if members.is_empty() {
+            "''".to_owned()
+        } else {
+            concatenated(members, " || ")
+        };
+        let unless_unchanged = if skips {
+            differ.push(format!("hidden IS NOT {}", self.was_hidden));
+            differ.push("moved".to_owned());
+            format!(" AND ({})", concatenated(differ, " OR "))
+        } else {
+            String::new()
+        };
         format!(
             "  INSERT INTO cqrs_record_checked\n    \
              (cqrs_id, instance_pk, key_json, signal, data, previous_data, filtered, ttl)\n  \
-             SELECT {cqrs_id}, {}, {}, 'SAVE',\n    \
-             CASE WHEN NOT {now_hidden} THEN {} END,\n    \
-             {previous},\n    {now_hidden}, {ttl}\n  {}{condition};\n",
+             SELECT {cqrs_id}, pk, key_json, 'SAVE',\n    \
+             CASE WHEN NOT hidden THEN '{{' || {members} || '}}' END,\n    \
+             {previous},\n    hidden, {ttl}\n  FROM (\n    \
+             SELECT 1 AS found, {} AS pk,\n      {} AS key_json,\n      {now_hidden} AS hidden,\n      \
+             {moved} AS moved,\n      {}\n    {} LIMIT 1\n  )\n  WHERE found{unless_unchanged};\n",
             self.pk("t"),
-            self.source.key_json("t"),
-            self.source.row_json("t"),
+            source.key_json("t"),
+            if inner.is_empty() {
+                "NULL".to_owned()
+            } else {
+                inner.join(",\n      ")
+            },
             self.found("new"),
         )
     }
@@ -179,41 +236,6 @@ impl Body<'_> {
     /// Whether an update has made another instance of the row.
     fn moved(&self) -> String {
         format!("{} IS NOT {}", self.pk("old"), self.pk("new"))
-    }
-
-    fn unless_unchanged(&self) -> String {
-        if !self.source.model().skip_unchanged {
-            return String::new();
-        }
-        let (old, now) = (self.source.row_json("old"), self.source.row_json("t"));
-        format!(
-            "\n    AND ({} OR {} IS NOT {} OR {old} IS NOT {now})",
-            self.moved(),
-            self.was_hidden,
-            self.now_hidden,
-        )
-    }
-
-    /// The old values of the tracked fields that have changed, as an object.
-    fn previous(&self) -> String {
-        let changed = |field: &SourceField| {
-            let (old, now) = (
-                self.source.field_json(field, "old"),
-                self.source.field_json(field, "t"),
-            );
-            let name = serde_json::Value::from(field.name.as_str()).to_string();
-            let name = literal(Dialect::Sqlite, &format!(",{name}:"));
-            format!("CASE WHEN {old} IS NOT {now} THEN {name} || {old} ELSE '' END")
-        };
-        let members: Vec<_> = self.source.tracked().map(changed).collect();
-        if members.is_empty() {
-            return "NULL".to_owned();
-        }
-        let members = concatenated(members, " || ");
-        format!(
-            "CASE WHEN NOT ({}) THEN '{{' || substr({members}, 2) || '}}' END",
-            self.moved()
-        )
     }
 
     /// Notes the rows that a REPLACE would take away because of this index.
