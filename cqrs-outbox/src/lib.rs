@@ -2,6 +2,8 @@
 
 mod about;
 mod bulk;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod capture;
 mod change;
 mod coalesce;
 mod entry;

@@ -337,3 +337,55 @@ impl Drop for Running {
         self.0.wait().ok();
     }
 }
+
+#[tokio::test]
+async fn captures_a_table_and_tells_drift() {
+    let place = Place::migrated();
+    let toml = std::fs::read_to_string(place.path().join("cqrs.toml")).unwrap();
+    let model = "[[master.model]]\ncqrs_id = \"account\"\ntable = \"accounts\"\nkey = \"id\"\n";
+    let declare = |model: &str| {
+        std::fs::write(place.path().join("cqrs.toml"), format!("{toml}{model}")).unwrap();
+    };
+    let told = place.bad(&["capture", "install", "--model", "account"]);
+    assert!(told.contains("[[master.model]]"), "{told}");
+    declare(model);
+    let told = place.bad(&["capture", "install", "--all"]);
+    assert!(told.contains("no table \"accounts\""), "{told}");
+    let pool = place.pool().await;
+    sqlx::query("create table accounts (id integer primary key, name text)")
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    let status = ["capture", "status", "--all", "--json"];
+    assert_eq!(place.json(&status)[0]["state"], "not_installed");
+    let printed = place.good(&["capture", "install", "--all", "--print"]);
+    assert!(
+        printed.to_lowercase().contains("create trigger"),
+        "{printed}"
+    );
+    assert_eq!(place.json(&status)[0]["state"], "not_installed");
+    let install = ["capture", "install", "--model", "account", "--json"];
+    assert_eq!(place.json(&install)[0]["state"], "installed");
+    assert_eq!(place.json(&install)[0]["state"], "unchanged");
+    assert_eq!(place.json(&status)[0]["state"], "current");
+    sqlx::query("insert into accounts values (1, 'a')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(place.json(&["status", "--json"])["backlog"], 1);
+
+    declare(&format!("{model}tracked = \"all\"\n"));
+    let told = place.bad(&["capture", "status", "--all"]);
+    assert!(told.contains("capture install"), "{told}");
+    assert_eq!(place.json(&install)[0]["state"], "replaced");
+    declare("");
+    let drifted = place.output(&status);
+    assert_eq!(drifted.status.code(), Some(1));
+    let lines: Value = serde_json::from_slice(&drifted.stdout).unwrap();
+    assert_eq!(lines[0]["state"], "not_declared");
+    let remove = ["capture", "remove", "--model", "account", "--json"];
+    assert_eq!(place.json(&remove)[0]["state"], "removed");
+    assert_eq!(place.json(&remove)[0]["state"], "not_installed");
+    assert_eq!(place.good(&["capture", "status", "--all"]), "no models\n");
+}

@@ -4,11 +4,13 @@
 //! `scripts/test` turns on, and fails without them.
 
 mod bootstrap;
+mod captured;
 #[cfg(feature = "servers")]
 mod catalog;
 mod dead_letters;
 #[cfg(feature = "servers")]
 mod late_commits;
+mod packages;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;

@@ -129,7 +129,8 @@ fn sqlite(value: &str, type_name: &str) -> String {
     let declared = type_name.to_ascii_uppercase();
     let says = |word: &str| declared.contains(word);
     let stored = format!(
-        "case typeof({value}) when 'blob' then '\"' || {} || '\"' else json_quote({value}) end",
+        "case typeof({value}) when 'blob' then '\"' || {} || '\"' when 'real' then {} \
+         else json_quote({value}) end",
         if says("UUID") {
             format!(
                 "case length({value}) when 16 then {} else {} end",
@@ -138,7 +139,8 @@ fn sqlite(value: &str, type_name: &str) -> String {
             )
         } else {
             base64(value)
-        }
+        },
+        real(value),
     );
     if says("BOOL") {
         format!(
@@ -158,6 +160,21 @@ fn sqlite(value: &str, type_name: &str) -> String {
     } else {
         stored
     }
+}
+
+/// The fewest digits that give the number back: `json_quote` stops at 15, and has no JSON for the
+/// infinite ones.
+fn real(value: &str) -> String {
+    let digits = |count: u32| format!("printf('%!.{count}g', {value})");
+    let exact = |text: &str| format!("cast({text} as real) = {value}");
+    let (short, long) = (format!("json_quote({value})"), digits(16));
+    format!(
+        "case when {value} = 9e999 then '\"Infinity\"' when {value} = -9e999 then '\"-Infinity\"' \
+         when {} then {short} when {} then {long} else {} end",
+        exact(&short),
+        exact(&long),
+        digits(17),
+    )
 }
 
 /// A UUID's 16 bytes as text.

@@ -1,5 +1,6 @@
 //! The outbox in `PostgreSQL`.
 
+mod capture;
 mod dead;
 mod fetch;
 mod instances;

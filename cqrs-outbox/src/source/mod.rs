@@ -20,6 +20,8 @@ pub use reader::{
     FailedRow, KeyPage, Scan, SourcePage, SourceReader, SourceRow, SourceSnapshot, SourceStore,
     SyncOptions, Synced,
 };
+#[cfg(feature = "sqlite")]
+pub(crate) use sql::concatenated;
 pub use sql::{SourceCondition, SourceField};
 
 pub(crate) use after::{KeyValue, key_values};

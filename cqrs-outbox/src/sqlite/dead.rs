@@ -99,7 +99,8 @@ async fn retry(tx: &mut SqliteConnection, id: i64, force: bool) -> Result<Retrie
             superseded: 1,
         });
     }
-    let body = get::<Option<&str>>(&row, 1)?.map(|body| without_expiry(body.as_bytes()));
+    let body = get::<Option<&[u8]>>(&row, 1)?
+        .map(|body| without_expiry(String::from_utf8_lossy(body).as_bytes()));
     let back = sqlx::query(sql::DEAD_RETURN)
         .bind(id)
         .bind(body.transpose()?);

@@ -6,7 +6,7 @@ use cqrs_core::{Slot, StoreError};
 
 use super::{
     SqliteSession,
-    rows::{get, limit, outbox_row, slot_array},
+    rows::{get, id_array, limit, outbox_row, slot_array, slot_of},
     sql,
 };
 use crate::{
@@ -32,14 +32,19 @@ impl SqliteSession {
             });
         };
         // What is recorded from here on has higher ids than the newest.
-        let bound = i64::min(newest, oldest.saturating_add(limit(FETCH_SCAN)));
+        let mut bound = i64::min(newest, oldest.saturating_add(limit(FETCH_SCAN)));
+        let mut own = Vec::new();
+        if get(&bounds, 2)? {
+            (own, bound) = self.without_slot(slots, after.id, bound, rows).await?;
+        }
 
         let statement = sqlx::query(sql::FETCH)
             .bind(slot_array(slots))
             .bind(after.id)
             .bind(bound)
             .bind(limit(rows))
-            .bind(limit(FETCH_BYTES));
+            .bind(limit(FETCH_BYTES))
+            .bind(id_array(&own));
         let found = self.rows(statement).await?;
         let found = found
             .iter()
@@ -61,6 +66,34 @@ impl SqliteSession {
             },
             more,
         })
+    }
+
+    /// The ids of rows in these bounds that have no slot in the table, and are of these slots; and
+    /// how far they are all known: a fetch must not go further.
+    async fn without_slot(
+        &mut self,
+        slots: &[Slot],
+        after: i64,
+        bound: i64,
+        rows: usize,
+    ) -> Result<(Vec<i64>, i64), StoreError> {
+        let statement = sqlx::query(sql::UNASSIGNED)
+            .bind(after)
+            .bind(bound)
+            .bind(limit(rows));
+        let found = self.rows(statement).await?;
+        let mut own = Vec::new();
+        let mut known = bound;
+        for (place, row) in found.iter().enumerate() {
+            let id = get(row, 0)?;
+            if slots.contains(&slot_of(row, 1)?) {
+                own.push(id);
+            }
+            if place + 1 == rows {
+                known = id;
+            }
+        }
+        Ok((own, known))
     }
 
     pub(super) async fn blocked_instances(

@@ -23,6 +23,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "transactions",
             sql: include_str!("../../migrations/sqlite/outbox/0002_transactions.sql"),
         },
+        Migration {
+            number: 3,
+            name: "capture",
+            sql: include_str!("../../migrations/sqlite/outbox/0003_capture.sql"),
+        },
     ],
 };
 

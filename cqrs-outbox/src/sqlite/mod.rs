@@ -1,5 +1,6 @@
 //! The outbox in `SQLite`.
 
+mod capture;
 mod dead;
 mod fetch;
 mod instances;

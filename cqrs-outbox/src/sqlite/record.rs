@@ -1,6 +1,9 @@
 //! Recording in `SQLite`.
 
-use std::{collections::HashMap, error::Error};
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+};
 
 use chrono::{DateTime, Utc};
 use cqrs_core::{
@@ -23,16 +26,17 @@ use crate::{
 /// What the lock has shown of an instance: its revision and its time.
 type State = (Revision, DateTime<Utc>);
 
-/// The revisions that a transaction has raised. A savepoint may have taken one back since.
-#[derive(Debug, Default)]
-pub(super) struct Raised(HashMap<(CqrsId, String), Revision>);
+/// The highest id of the outbox when a transaction began that holds the write lock since: rows after
+/// it are its own, whether `record` has written them or a trigger.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark(i64);
 
 impl OpenTransaction for SqliteConnection {}
 
 impl Writer for SqliteConnection {
     async fn write(&mut self, entries: &[Entry], _coalesce: bool) -> Result<Answer, RecordError> {
         // Nothing tells one transaction of a connection from the next.
-        write(self, entries, &mut Raised::default()).await
+        write(self, entries, None).await
     }
 
     async fn earlier(
@@ -236,21 +240,25 @@ async fn replace(
 
 const REVISIONS: Table = Table("cqrs_revision");
 
-/// Writes entries, but for those of instances in `raised`, and adds the others to these.
+/// Writes entries, but for those of instances whose revision has been raised since the mark.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     entries: &[Entry],
-    raised: &mut Raised,
+    since: Option<Mark>,
 ) -> Result<Answer, RecordError> {
     ensure_transaction(connection).await?;
     // Several statements: all of them take effect, or none. A dropped savepoint is rolled back
     // before the connection is used again.
     let mut savepoint = Connection::begin(connection).await.map_err(failed)?;
     let now = SystemClock.now();
+    let raised = match since {
+        Some(mark) => mark.raised(&mut savepoint, entries).await?,
+        None => HashSet::new(),
+    };
     let mut states: HashMap<(&CqrsId, &str), State> = HashMap::with_capacity(entries.len());
     let mut answer = Answer::default();
-    for entry in entries.iter().filter(|entry| entry.leads) {
-        if raised.holds(&mut savepoint, entry).await? {
+    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.leads) {
+        if raised.contains(&place) {
             answer.again.push(entry.message_id);
         } else if let Some(state) = raise(&mut savepoint, entry, now).await? {
             states.insert((&entry.cqrs_id, &entry.instance_pk), state);
@@ -276,44 +284,45 @@ pub(super) async fn write(
         });
     }
     savepoint.commit().await.map_err(failed)?;
-    for entry in entries.iter().filter(|entry| entry.leads && entry.raises()) {
-        if let Some((revision, _)) = states.get(&(&entry.cqrs_id, entry.instance_pk.as_str())) {
-            let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
-            raised.0.insert(name, *revision);
-        }
-    }
     Ok(answer)
 }
 
-impl Raised {
-    /// Makes the next change of these instances an event of its own.
-    pub(super) fn forget(&mut self, entries: &[Entry]) {
-        for entry in entries {
-            let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
-            self.0.remove(&name);
+impl Mark {
+    /// The mark of a transaction that holds the write lock and has not written yet.
+    pub(super) async fn set(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        match sqlx::query_scalar(sql::RECORD_MARK)
+            .fetch_one(connection)
+            .await
+        {
+            Ok(id) => Ok(Self(id)),
+            // There is no outbox yet: if there is to be one, it is this transaction's.
+            Err(sqlx::Error::Database(error)) if error.message().contains("no such table") => {
+                Ok(Self(0))
+            }
+            Err(error) => Err(classify(error)),
         }
     }
 
-    /// Whether the transaction has raised the revision that the entry's instance has.
-    async fn holds(
-        &self,
+    /// The places of the entries whose instance has a revision that was raised since.
+    async fn raised(
+        self,
         connection: &mut SqliteConnection,
-        entry: &Entry,
-    ) -> Result<bool, RecordError> {
-        if self.0.is_empty() {
-            return Ok(false);
-        }
-        let name = (entry.cqrs_id.clone(), entry.instance_pk.clone());
-        let Some(raised) = self.0.get(&name) else {
-            return Ok(false);
-        };
-        let known: Option<i64> = sqlx::query_scalar(sql::RECORD_KNOWN)
-            .bind(entry.cqrs_id.as_str())
-            .bind(&entry.instance_pk)
-            .fetch_optional(connection)
+        entries: &[Entry],
+    ) -> Result<HashSet<usize>, RecordError> {
+        let names: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.cqrs_id.as_str(), entry.instance_pk.as_str()))
+            .collect();
+        let names = serde_json::to_string(&names)
+            .map_err(|error| RecordError::from(StoreError::Backend(error.into())))?;
+        let places: Vec<i64> = sqlx::query_scalar(sql::RECORD_KNOWN)
+            .bind(names)
+            .bind(self.0)
+            .fetch_all(connection)
             .await
             .map_err(failed)?;
-        Ok(known == Some(raised.0))
+        let places = places.into_iter().map(usize::try_from);
+        Ok(places.filter_map(Result::ok).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values to and from `SQLite`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use chrono::{DateTime, Utc};
 use cqrs_core::{Revision, Slot, StoreError, database::sqlite::classify};
@@ -17,17 +17,31 @@ where
     row.try_get(index).map_err(classify)
 }
 
+/// A text that may come from any program: what is not UTF-8 in it is shown as U+FFFD. `SQLite` does
+/// not check, and one bad text must not stop the relay.
+fn text(row: &SqliteRow, index: usize) -> Result<Cow<'_, str>, StoreError> {
+    get::<&[u8]>(row, index).map(String::from_utf8_lossy)
+}
+
+/// The slot of the instance whose model and key are in this column and the next.
+pub(super) fn slot_of(row: &SqliteRow, index: usize) -> Result<Slot, StoreError> {
+    Ok(Slot::of(&text(row, index)?, &text(row, index + 1)?))
+}
+
 pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
     let table = Table::OUTBOX;
     Ok(OutboxRow {
         id: get(row, 0)?,
         message_id: uuid(table, "message_id", get(row, 1)?)?,
-        slot: table.slot(get(row, 2)?)?,
-        instance: table.instance(get(row, 3)?, get(row, 4)?)?,
+        slot: match get(row, 2)? {
+            Some(number) => table.slot(number)?,
+            None => slot_of(row, 3)?,
+        },
+        instance: table.instance(get(row, 3)?, text(row, 4)?.into_owned())?,
         signal: table.signal(get(row, 5)?)?,
         queue: table.queue(get(row, 6)?)?,
         revision: Revision(get(row, 7)?),
-        body: get::<String>(row, 8)?.into(),
+        body: text(row, 8)?.into_owned().into(),
         trace: Table::trace(get(row, 9)?),
         forced: get(row, 10)?,
         created_at: time(table, "created_at", get(row, 11)?)?,
@@ -41,11 +55,11 @@ pub(super) fn dead_row(row: &SqliteRow) -> Result<DeadRow, StoreError> {
     Ok(DeadRow {
         id: get(row, 0)?,
         message_id: uuid(table, "message_id", get(row, 1)?)?,
-        instance: table.instance(get(row, 2)?, get(row, 3)?)?,
+        instance: table.instance(get(row, 2)?, text(row, 3)?.into_owned())?,
         signal: table.signal(get(row, 4)?)?,
         queue: table.queue(get(row, 5)?)?,
         revision: Revision(get(row, 6)?),
-        body: get::<String>(row, 7)?.into(),
+        body: text(row, 7)?.into_owned().into(),
         created_at: time(table, "created_at", get(row, 8)?)?,
         died_at: time(table, "died_at", get(row, 9)?)?,
         attempts: table.attempts(get(row, 10)?)?,

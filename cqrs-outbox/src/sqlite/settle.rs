@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::{
     SqliteSession,
-    rows::{get, held_array, microseconds, named_array, uuid_text},
+    rows::{get, held_array, microseconds, named_array, slot_of, uuid_text},
     sql,
 };
 use crate::{
@@ -26,6 +26,12 @@ impl SqliteSession {
         self.transaction(async |tx| {
             let mut settled = lost_slots(tx, &held).await?;
             settled.confirmed = confirm(tx, &settlement.confirmed).await?;
+            // What is kept is found by its slot later on.
+            let postponed = settlement.postponed.iter().map(|one| &one.row);
+            let dead = settlement.dead.iter().map(|one| &one.row);
+            for row in postponed.chain(dead).chain(&settlement.expired) {
+                assign(tx, row).await?;
+            }
             for one in &settlement.postponed {
                 settled.postponed += postpone(tx, one, &held).await?;
             }
@@ -67,6 +73,32 @@ async fn confirm(tx: &mut SqliteConnection, rows: &[RowRef]) -> Result<u64, Stor
         .execute(tx)
         .await;
     done.map(|done| done.rows_affected()).map_err(classify)
+}
+
+/// Writes down the slot of a row that was recorded in SQL.
+async fn assign(tx: &mut SqliteConnection, row: &RowRef) -> Result<(), StoreError> {
+    let found = sqlx::query(sql::SLOTLESS)
+        .bind(row.id)
+        .bind(uuid_text(row.message_id))
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(classify)?;
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let assigned = sqlx::query(sql::ASSIGN)
+        .bind(row.id)
+        .bind(uuid_text(row.message_id))
+        .bind(slot_of(&found, 0)?.number())
+        .execute(tx)
+        .await
+        .map_err(classify)?;
+    if assigned.rows_affected() == 1 {
+        return Ok(());
+    }
+    // Nobody else writes in this transaction.
+    let problem = format!("outbox row {} has gone while its slot was written", row.id);
+    Err(StoreError::Backend(problem.into()))
 }
 
 async fn postpone(

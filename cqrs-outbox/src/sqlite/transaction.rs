@@ -8,7 +8,7 @@ use std::{
 use cqrs_core::{CqrsId, StoreError, database::sqlite::classify};
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use super::record::{Raised, write};
+use super::record::{Mark, write};
 use crate::{
     RecordError,
     bulk::RowSet,
@@ -20,11 +20,12 @@ use crate::{
 ///
 /// It is used like sqlx's own, which it wraps: `&mut *tx` is the connection. Dropped without
 /// [`Self::commit`], it is rolled back. Several changes of one instance that are recorded through it
-/// (and not through its connection) become one event.
+/// (and not through its connection) become one event, also with one that a trigger of
+/// `cqrs-relay capture` or an insert into `cqrs_record` has written in it before.
 #[derive(Debug)]
 pub struct RecordingTransaction<'c> {
     inner: Transaction<'c, Sqlite>,
-    raised: Raised,
+    mark: Mark,
 }
 
 impl RecordingTransaction<'_> {
@@ -69,10 +70,7 @@ impl OpenTransaction for RecordingTransaction<'_> {}
 
 impl Writer for RecordingTransaction<'_> {
     async fn write(&mut self, entries: &[Entry], coalesce: bool) -> Result<Answer, RecordError> {
-        if !coalesce {
-            self.raised.forget(entries);
-        }
-        write(&mut self.inner, entries, &mut self.raised).await
+        write(&mut self.inner, entries, coalesce.then_some(self.mark)).await
     }
 
     async fn earlier(
@@ -123,11 +121,9 @@ impl Begin for &SqlitePool {
 
     async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
         // Cancelled, it is rolled back by sqlx's own thread.
-        let inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
-        Ok(RecordingTransaction {
-            inner,
-            raised: Raised::default(),
-        })
+        let mut inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
+        let mark = Mark::set(&mut inner).await?;
+        Ok(RecordingTransaction { inner, mark })
     }
 }
 
@@ -137,11 +133,9 @@ impl<'c> Begin for &'c mut SqliteConnection {
     type Transaction = RecordingTransaction<'c>;
 
     async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
-        let inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
-        Ok(RecordingTransaction {
-            inner,
-            raised: Raised::default(),
-        })
+        let mut inner = self.begin_with(IMMEDIATE).await.map_err(classify)?;
+        let mark = Mark::set(&mut inner).await?;
+        Ok(RecordingTransaction { inner, mark })
     }
 }
 

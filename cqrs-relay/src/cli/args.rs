@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use cqrs_core::cli::Options;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::capture::CaptureCommand;
 use crate::dead::Which;
 
 /// Forwards a master's outbox to the broker.
@@ -40,6 +42,10 @@ pub(super) enum Command {
     /// Look after rows that were given up.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Record every write of a table with triggers, whoever makes it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[command(subcommand)]
+    Capture(CaptureCommand),
 }
 
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.

@@ -6,6 +6,8 @@ use cqrs_outbox::OutboxStore;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use cqrs_outbox::reconcile::ReconcileSource;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::capture::{self, CaptureCommand};
 #[cfg(feature = "postgres")]
 use super::postgres;
 #[cfg(feature = "sqlite")]
@@ -19,7 +21,7 @@ pub(super) trait WithStore {
 pub(super) async fn with(config: &Config, task: impl WithStore) -> anyhow::Result<()> {
     let database = &config.require_master()?.database;
     let scheme = database.scheme();
-    // The only place that names all databases, each there if its feature is.
+    // The only file that names all databases, each there if its feature is.
     #[cfg(feature = "postgres")]
     if postgres::SCHEMES.contains(&scheme.as_str()) {
         return task.with(postgres::open(database, &config.relay)).await;
@@ -52,6 +54,24 @@ pub(super) async fn with_source(config: &Config, task: impl WithSource) -> anyho
         return task.with(sqlite::open(database, &config.relay)).await;
     }
     drop(task);
+    unsupported(database, &scheme)
+}
+
+/// Executes a command on triggers.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) async fn with_capture(config: &Config, command: CaptureCommand) -> anyhow::Result<()> {
+    let database = &config.require_master()?.database;
+    let scheme = database.scheme();
+    #[cfg(feature = "postgres")]
+    if postgres::SCHEMES.contains(&scheme.as_str()) {
+        let mut connection = postgres::connect(database, &config.relay).await?;
+        return capture::run(&mut connection, config, command).await;
+    }
+    #[cfg(feature = "sqlite")]
+    if sqlite::SCHEMES.contains(&scheme.as_str()) {
+        let mut connection = sqlite::connect(database, &config.relay).await?;
+        return capture::run(&mut connection, config, command).await;
+    }
     unsupported(database, &scheme)
 }
 

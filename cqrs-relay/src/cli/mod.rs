@@ -53,6 +53,8 @@
 //! for an error, in words on stderr; 2 for arguments that make no sense.
 
 mod args;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod capture;
 mod database;
 mod dead;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -158,6 +160,8 @@ impl Cli {
             Command::Table(command) => table_store::execute(&config, command).await,
             Command::Status { json } => database::with(&config, Look { json }).await,
             Command::Dead(command) => database::with(&config, command).await,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Capture(command) => database::with_capture(&config, command).await,
         }
     }
 }

@@ -233,6 +233,39 @@ async fn sqlite_writes_base64_of_any_length() {
 }
 
 #[tokio::test]
+async fn sqlite_writes_numbers_with_all_their_digits() {
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    connection
+        .execute("create table kinds (id integer primary key, real real)")
+        .await
+        .unwrap();
+    let source = Source::in_sqlite(&mut connection, model("kinds", &["id"]));
+    let source = source.await.unwrap();
+    let sql = read(&source, |alias| source.row_json(alias));
+    for (real, json) in [
+        (0.5, "0.5"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (0.123_456_789_012_345_6, "0.1234567890123456"),
+        (f64::INFINITY, "\"Infinity\""),
+        (f64::NEG_INFINITY, "\"-Infinity\""),
+        (f64::MAX, "1.7976931348623157e+308"),
+        (-1e-7, "-1.0e-07"),
+    ] {
+        sqlx::query("insert or replace into kinds values (1, ?)")
+            .bind(real)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let text: String = sqlx::query_scalar(checked(&sql))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(text, format!("{{\"id\":1,\"real\":{json}}}"));
+        serde_json::from_str::<Value>(&text).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn all_that_does_not_fit_is_told_at_once() {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     connection

@@ -198,6 +198,14 @@ async fn hot_statements_search_an_index() {
         ),
         ("bounds", "SEARCH cqrs_outbox"),
         (
+            "unassigned",
+            "SEARCH cqrs_outbox USING INDEX cqrs_outbox_unassigned (id>? AND id<?)",
+        ),
+        (
+            "record_known",
+            "SEARCH row USING INDEX cqrs_outbox_instance (cqrs_id=? AND instance_pk=? AND id>?)",
+        ),
+        (
             "due",
             "SEARCH cqrs_outbox USING INDEX cqrs_outbox_due (next_attempt_at<?)",
         ),

@@ -1,0 +1,2 @@
+-- cqrs-outbox: capture_lock
+lock table cqrs_capture in share row exclusive mode

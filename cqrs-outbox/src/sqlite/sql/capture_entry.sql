@@ -1,0 +1,2 @@
+-- cqrs-outbox: capture_entry
+select model, form, statements from cqrs_capture where cqrs_id = ?1

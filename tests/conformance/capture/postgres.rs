@@ -1,0 +1,10 @@
+//! Capture in PostgreSQL.
+
+mod bed;
+mod concurrency;
+mod keys;
+mod parts;
+mod record;
+mod rights;
+mod scale;
+mod writes;
