@@ -161,15 +161,17 @@ impl<S: ReplicaStore> Lane<S> {
         }
         if !failed.is_empty() {
             let letters = self.letters(failed.len()).await.unwrap_or_default();
-            report.failed.extend(failed.into_iter().map(|(line, row, reason)| {
-                let letter = letters.iter().find(|letter| letter.body == row.body);
-                FailedLine {
-                    line,
-                    letter: letter.map(|letter| letter.id),
-                    reason: reason.to_owned(),
-                    error: letter.and_then(|letter| letter.error.clone()),
-                }
-            }));
+            report
+                .failed
+                .extend(failed.into_iter().map(|(line, row, reason)| {
+                    let letter = letters.iter().find(|letter| letter.body == row.body);
+                    FailedLine {
+                        line,
+                        letter: letter.map(|letter| letter.id),
+                        reason: reason.to_owned(),
+                        error: letter.and_then(|letter| letter.error.clone()),
+                    }
+                }));
         }
         // Nobody listens any more when the load has failed.
         let _ = self.reports.send(report).await;

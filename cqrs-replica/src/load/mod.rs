@@ -188,9 +188,9 @@ async fn take_up<S: ReplicaStore>(
     loop {
         let due = session.apply_due(models, &options.policy, options.batch);
         let done = due.await?.applied;
-        let done = done.iter().filter(|answer| {
-            matches!(answer, Applied::Applied { .. } | Applied::Skipped(_))
-        });
+        let done = done
+            .iter()
+            .filter(|answer| matches!(answer, Applied::Applied { .. } | Applied::Skipped(_)));
         let done = done.count() as u64;
         loaded.taken_up(done);
         if done == 0 {

@@ -1,10 +1,6 @@
 //! The thread that reads a dump: lines become messages, and those of an instance go the same way.
 
-use std::{
-    io::BufRead,
-    str,
-    sync::Arc,
-};
+use std::{io::BufRead, str, sync::Arc};
 
 use bytes::Bytes;
 use cqrs_core::{
