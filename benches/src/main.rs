@@ -1,9 +1,10 @@
 //! Measures the path from commit to replica, beside raw baselines in the same run.
 //!
 //! `scripts/services start`, `. target/services/env`, then
-//! `cargo run --release -p cqrs-benches -- drain` or `… -- latency`.
+//! `cargo run --release -p cqrs-benches -- drain`, `… -- latency` or `… -- commands`.
 
 mod baseline;
+mod commands;
 mod pipeline;
 
 use std::time::{Duration, Instant};
@@ -33,6 +34,13 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         events: u32,
     },
+    /// How fast the commands go through a large table, and in how much memory. They are the binaries beside
+    /// this one: `cargo build --release -p cqrs-relay -p cqrs-replica` first.
+    Commands {
+        /// Rows of the table.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u32,
+    },
 }
 
 #[tokio::main]
@@ -40,6 +48,7 @@ async fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Drain { events } => drain(events).await,
         Command::Latency { events } => latency(events).await,
+        Command::Commands { rows } => commands::measure(rows).await,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod cli;
 mod clock;
 #[cfg(feature = "config")]
 pub mod config;
+pub mod content;
 mod cqrs_id;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod database;

@@ -252,6 +252,12 @@ impl Change {
         })
     }
 
+    /// The change, unless something is wrong with it already.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn checked(self) -> Result<Self, RecordError> {
+        self.0.map(|draft| Self(Ok(draft)))
+    }
+
     pub(crate) fn into_draft(self) -> Result<Draft, RecordError> {
         self.0
     }

@@ -44,6 +44,15 @@ impl Recorded {
         }
     }
 
+    /// The event's place in the outbox, if there is one.
+    #[must_use]
+    pub const fn id(&self) -> Option<i64> {
+        match self {
+            Self::Event { id, .. } => Some(*id),
+            Self::Filtered | Self::NotProduced | Self::Undone => None,
+        }
+    }
+
     /// A new event.
     pub(crate) fn event(entry: &Entry, id: i64, revision: Revision) -> Self {
         let cqrs_id = entry.cqrs_id.as_str();

@@ -3,6 +3,7 @@
 //! What runs embedded needs no server; the rest is behind the feature `servers`, which
 //! `scripts/test` turns on, and fails without them.
 
+mod bootstrap;
 #[cfg(feature = "servers")]
 mod catalog;
 mod dead_letters;

@@ -88,6 +88,13 @@ impl Django {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Runs `manage.py` to its end with this input, and answers with what it printed.
+    pub(crate) async fn piped(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let mut command = self.command("manage.py");
+        command.args(arguments);
+        crate::pipes::piped(command, input).await
+    }
+
     /// Starts one more of these processes.
     pub(crate) fn operator(&self) -> Result<Operator> {
         let mut child = self

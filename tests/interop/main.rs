@@ -13,6 +13,7 @@ mod kombu;
 mod migration;
 mod mixed;
 mod our_master;
+mod pipes;
 mod shop;
 mod to_django;
 mod traps_from_django;

@@ -158,8 +158,11 @@ pub async fn run(
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The workspace's programs lie beside the directory of the test executables.
-fn binary(program: &str) -> Result<PathBuf> {
+/// The path of a program of the workspace. They lie beside the directory of the test executables.
+///
+/// # Errors
+/// It has not been built.
+pub fn binary(program: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let directory = test
         .ancestors()

@@ -9,6 +9,7 @@ mod logging;
 mod options;
 pub mod output;
 mod program;
+mod progress;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 pub mod settings;
@@ -16,4 +17,5 @@ mod signals;
 
 pub use options::{LogFormat, Options};
 pub use program::run;
+pub use progress::{Progress, ProgressArgs};
 pub use signals::Signals;

@@ -17,7 +17,7 @@ use crate::OutboxStore;
 /// `cqrs_outbox_id_seq` and the table of migrations.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
-    config: PostgresConfig,
+    pub(super) config: PostgresConfig,
 }
 
 impl PostgresStore {

@@ -4,12 +4,28 @@
 //! A [`SourceModel`] is what someone declares, a [`Source`] what is left of it once it has been
 //! compared with the table there is. From then on all SQL is made of names that the catalog has.
 
+mod after;
 mod model;
+mod page;
+mod read_model;
+mod reader;
+mod select;
 mod sql;
 
+pub use after::After;
 pub use cqrs_core::database::condition::Dialect;
 pub use model::{SourceModel, TrackedFields};
+pub use read_model::{ReadModel, RowFault, SourceTable};
+pub use reader::{
+    FailedRow, KeyPage, Scan, SourcePage, SourceReader, SourceRow, SourceSnapshot, SourceStore,
+    SyncOptions, Synced,
+};
 pub use sql::{SourceCondition, SourceField};
+
+pub(crate) use after::{KeyValue, key_values};
+pub(crate) use page::{Met, Missing, Stamped, candidates, found, key_page, syncs};
+pub(crate) use read_model::Loader;
+pub(crate) use select::{Columns, Select, Statement};
 
 use cqrs_core::{CqrsId, StoreError, filter::Filter};
 
@@ -197,7 +213,7 @@ impl Source {
     }
 }
 
-fn schema(problem: String) -> StoreError {
+pub(crate) fn schema(problem: String) -> StoreError {
     StoreError::Schema {
         problem,
         source: None,

@@ -43,3 +43,7 @@ pub(super) const DEAD_DISCARD: &str = include_str!("sql/dead_discard.sql");
 pub(super) const DEAD_DISCARD_ALL: &str = include_str!("sql/dead_discard_all.sql");
 pub(super) const SOURCE_COLUMNS: &str = include_str!("sql/source_columns.sql");
 pub(super) const SOURCE_KEYS: &str = include_str!("sql/source_keys.sql");
+pub(super) const SEED: &str = include_str!("sql/seed.sql");
+pub(super) const REVIVE: &str = include_str!("sql/revive.sql");
+pub(super) const UNSENT: &str = include_str!("sql/unsent.sql");
+pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");

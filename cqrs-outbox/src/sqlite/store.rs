@@ -14,7 +14,7 @@ use crate::OutboxStore;
 /// An outbox in a `SQLite` file.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    config: SqliteConfig,
+    pub(super) config: SqliteConfig,
 }
 
 impl SqliteStore {

@@ -54,6 +54,11 @@ pub struct Locked {
     pub(crate) now: DateTime<Utc>,
     /// What is known of each instance, in the order asked for.
     pub(crate) known: Vec<Option<Known>>,
+    /// Whether the queue has any letters that are open, as of now. Those of an instance change only
+    /// under its lock, so if there are none, there is none of these instances until the commit.
+    pub(crate) open_letters: bool,
+    /// Whether it has any that are done with.
+    pub(crate) closed_letters: bool,
 }
 
 /// Which letters of an instance matter: the first one, the first one after `known`, and those from

@@ -79,6 +79,8 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) closed: HashMap<Uuid, OtherLetter>,
     /// What items that would apply fail for.
     pub(super) refused: Refused,
+    /// Whether the queue had open letters when the instances were locked.
+    open_letters: bool,
     /// Whether no letters are taken up.
     pub(super) alone: bool,
     /// Waiting letters whose turn has come.
@@ -140,6 +142,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 .collect(),
             closed: HashMap::new(),
             refused,
+            open_letters: locked.open_letters,
             alone: false,
             wake: Vec::new(),
             superseded: Vec::new(),
@@ -155,13 +158,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 dead: None,
             });
         }
-        let messages: Vec<Uuid> = items
-            .iter()
-            .filter(|item| item.letter().is_none())
-            .filter_map(|item| item.incoming().message_id)
-            .collect();
-        let others = work.others(queue, &batch.spans(items), &messages).await?;
-        for (instance, letter) in others {
+        for (instance, letter) in batch.others(work, items, locked.closed_letters).await? {
             match (instance, letter.message_id) {
                 (Some(at), _) => {
                     // One that matters in two ways comes twice, once with its body.
@@ -180,6 +177,30 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             }
         }
         Ok(batch)
+    }
+
+    /// The letters that may matter to these items: most of the time the queue has none at all.
+    async fn others<W: Work<Store = S>>(
+        &self,
+        work: &mut W,
+        items: &[Item<'_>],
+        closed_letters: bool,
+    ) -> Result<Vec<(Option<usize>, OtherLetter)>, Failed> {
+        let spans = if self.open_letters {
+            self.spans(items)
+        } else {
+            Vec::new()
+        };
+        let messages: Vec<Uuid> = items
+            .iter()
+            .filter(|item| closed_letters && item.letter().is_none())
+            .filter_map(|item| item.incoming().message_id)
+            .collect();
+        if spans.is_empty() && messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let queue = &self.context.policy.queue;
+        Ok(work.others(queue, &spans, &messages).await?)
     }
 
     /// Which letters of the instances may matter to these items.
@@ -242,6 +263,9 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         letters.write(work, queue).await?;
         if !self.wake.is_empty() {
             work.wake(&self.wake).await?;
+        }
+        if !self.open_letters && !letters.has_new() {
+            return Ok(());
         }
         if !self.superseded.is_empty() {
             let applied: Vec<_> = self

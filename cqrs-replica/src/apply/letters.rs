@@ -40,6 +40,11 @@ impl<'b> Letters<'b> {
         }
     }
 
+    /// Whether there are letters now that were not there before.
+    pub(super) const fn has_new(&self) -> bool {
+        !self.new.is_empty()
+    }
+
     pub(super) async fn write<W: Work>(
         &self,
         work: &mut W,

@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// Look after messages that could not be applied.
     #[command(subcommand, alias = "dead-letters")]
     Dead(DeadCommand),
-    /// Load a dump of `cqrs-relay dump` or of cqrs_bulk_dump. Live events may come meanwhile.
+    /// Load a dump of `cqrs-relay dump` or of django-cqrs. Live events may come meanwhile.
     Load(Load),
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use cqrs_core::{
     CqrsId, Shutdown,
-    cli::{Signals, output},
+    cli::{ProgressArgs, Signals, output},
     config::Config,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Load {
     /// The members of a row that are its key, where the table does not tell.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     key: Option<Vec<String>>,
+    #[command(flatten)]
+    progress: ProgressArgs,
     /// A summary as JSON.
     #[arg(long)]
     json: bool,
@@ -77,16 +79,21 @@ pub(super) async fn execute<S: Database>(
     };
     let mut signals = Signals::new()?;
     let shutdown = Shutdown::new();
-    let told = |event: LoadEvent<'_>| {
-        if let LoadEvent::Failed(failure) = event {
-            tracing::error!("{failure}");
+    let progress = load.progress.start("load", None);
+    let mut done = 0;
+    let told = |event: LoadEvent<'_>| match event {
+        LoadEvent::Rows(rows) => {
+            done += rows;
+            progress.at(done);
         }
+        LoadEvent::Failed(failure) => progress.note(&failure.to_string()),
     };
     let loaded = tokio::select! {
         loaded = load::load(store, &models, &options, input, &shutdown.drain, told) => loaded?,
         () = shutdown.stop.cancelled() => bail!("stopped at once"),
         never = signals.stop(&shutdown) => match never {},
     };
+    drop(progress);
     output::report(&loaded, load.json)?;
     if let Some(line) = loaded.stopped_at {
         bail!("stopped before the end: go on with --from-line {line}");

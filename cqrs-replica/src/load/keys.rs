@@ -48,13 +48,12 @@ impl KeyMembers {
                 tried.join(" or ")
             ));
         };
-        let json = match parts.len() {
-            1 => parts.remove(0),
-            _ => {
-                let texts: Vec<_> = parts.iter().map(|part| part.get()).collect();
-                let list = format!("[{}]", texts.join(","));
-                RawValue::from_string(list).map_err(|error| error.to_string())?
-            }
+        let json = if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            let texts: Vec<_> = parts.iter().map(|part| part.get()).collect();
+            let list = format!("[{}]", texts.join(","));
+            RawValue::from_string(list).map_err(|error| error.to_string())?
         };
         InstanceKey::from_json(&json).map_err(|error| error.to_string())
     }

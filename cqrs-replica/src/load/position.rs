@@ -26,8 +26,8 @@ impl Position {
     }
 
     /// A batch of a lane begins with this line.
-    pub(super) fn begin(&self, lane: usize, line: u64) {
-        self.state().lanes[lane].push_back(line);
+    pub(super) fn begin(&self, lane: usize, first: u64) {
+        self.state().lanes[lane].push_back(first);
     }
 
     /// The lane has applied its first batch.

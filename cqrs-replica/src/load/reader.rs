@@ -50,8 +50,7 @@ impl<S: ReplicaStore> Reader<S> {
         let mut lines = Lines::new(input);
         let form = match lines.next().map_err(LoadError::Input)? {
             Some((_, Line::Text(line))) => self.form(line)?,
-            Some((_, Line::TooLong)) => self.form(b"")?,
-            None => self.form(b"")?,
+            Some((_, Line::TooLong)) | None => self.form(b"")?,
         };
         let mut batches: Vec<Batch> = self.ways.iter().map(|_| Batch::default()).collect();
         self.position.read(self.options.from_line.max(2));

@@ -77,7 +77,7 @@ impl Loaded {
         self.loaded + self.not_newer + self.waiting + self.failed
     }
 
-    pub(super) fn add(&mut self, report: Report, on: &mut impl FnMut(LoadEvent<'_>)) {
+    pub(super) fn add(&mut self, report: &Report, on: &mut impl FnMut(LoadEvent<'_>)) {
         let before = self.processed();
         self.loaded += report.loaded;
         self.not_newer += report.not_newer;

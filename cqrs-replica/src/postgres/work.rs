@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use cqrs_core::{
     CqrsId, Event, QueueName, StoreError,
     database::postgres::{PostgresConfig, classify},
@@ -99,6 +99,8 @@ impl Work for PostgresWork<'_> {
             return Ok(Locked {
                 now,
                 known: Vec::new(),
+                open_letters: true,
+                closed_letters: true,
             });
         }
         let ids: Vec<&str> = instances
@@ -119,10 +121,11 @@ impl Work for PostgresWork<'_> {
         let mut locked = Locked {
             now: DateTime::UNIX_EPOCH,
             known: Vec::with_capacity(rows.len()),
+            open_letters: true,
+            closed_letters: true,
         };
         for row in rows {
-            let (state, now) = known(&row).map_err(classify)?;
-            locked.now = now;
+            let state = known(&row, &mut locked).map_err(classify)?;
             locked.known.push(state);
         }
         Ok(locked)
@@ -291,12 +294,14 @@ impl Work for PostgresWork<'_> {
 }
 
 /// A row of `states.sql`.
-fn known(row: &PgRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error> {
-    let now = row.try_get(5)?;
+fn known(row: &PgRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Error> {
+    locked.now = row.try_get(5)?;
+    locked.open_letters = row.try_get(6)?;
+    locked.closed_letters = row.try_get(7)?;
     let revision: Option<i64> = row.try_get(0)?;
     // -1: the row was made to be locked.
     let Some(revision) = revision.filter(|revision| *revision >= 0) else {
-        return Ok((None, now));
+        return Ok(None);
     };
     let known = Known {
         revision,
@@ -305,5 +310,5 @@ fn known(row: &PgRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error> {
         counted: row.try_get(3)?,
         sync_id: row.try_get(4)?,
     };
-    Ok((Some(known), now))
+    Ok(Some(known))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
@@ -92,6 +92,8 @@ impl Work for SqliteWork<'_> {
             return Ok(Locked {
                 now,
                 known: Vec::new(),
+                open_letters: true,
+                closed_letters: true,
             });
         }
         let instances: Vec<(&str, &str)> = instances
@@ -105,10 +107,11 @@ impl Work for SqliteWork<'_> {
         let mut locked = Locked {
             now: DateTime::UNIX_EPOCH,
             known: Vec::with_capacity(rows.len()),
+            open_letters: true,
+            closed_letters: true,
         };
         for row in rows {
-            let (state, now) = known(&row).map_err(classify)?;
-            locked.now = now;
+            let state = known(&row, &mut locked).map_err(classify)?;
             locked.known.push(state);
         }
         Ok(locked)
@@ -268,12 +271,14 @@ fn json<T: Serialize + ?Sized>(list: &T) -> String {
 }
 
 /// A row of `states.sql`.
-fn known(row: &SqliteRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error> {
-    let now = time(row, 5)?;
+fn known(row: &SqliteRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Error> {
+    locked.now = time(row, 5)?;
+    locked.open_letters = row.try_get(6)?;
+    locked.closed_letters = row.try_get(7)?;
     let revision: Option<i64> = row.try_get(0)?;
     // -1: the row was made to be locked.
     let Some(revision) = revision.filter(|revision| *revision >= 0) else {
-        return Ok((None, now));
+        return Ok(None);
     };
     let known = Known {
         revision,
@@ -282,5 +287,5 @@ fn known(row: &SqliteRow) -> Result<(Option<Known>, DateTime<Utc>), sqlx::Error>
         counted: row.try_get(3)?,
         sync_id: optional_uuid(row, 4)?,
     };
-    Ok((Some(known), now))
+    Ok(Some(known))
 }

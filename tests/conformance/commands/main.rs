@@ -1,8 +1,9 @@
-//! What the commands promise, in one suite for all databases.
+//! What the commands do, on either database.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test says what went wrong by where it stops"
 )]
 
+mod master;
 mod replica;

@@ -1,0 +1,148 @@
+//! A table in `PostgreSQL` at one moment.
+
+use std::{collections::HashMap, sync::Arc};
+
+use cqrs_core::{StoreError, database::postgres::classify, filter::Filter};
+use sqlx::{
+    Executor, PgConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+
+use super::{
+    reader::{close, columns, estimate, rows, select},
+    rows::get,
+    sql,
+};
+use crate::source::{
+    After, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable, Stamped, candidates,
+};
+
+/// One consistent view of a table in `PostgreSQL`: a read-only transaction, and a second connection
+/// for the revisions of instances that have none. They are given there, at once: in the long
+/// transaction their locks would hold up writers.
+#[derive(Debug)]
+pub struct PostgresSnapshot {
+    connection: PgConnection,
+    seeder: PgConnection,
+    table: Arc<SourceTable<PgRow>>,
+    filter: Filter,
+    content: bool,
+    after: Option<After>,
+    ended: bool,
+}
+
+impl PostgresSnapshot {
+    pub(super) async fn open(
+        mut connection: PgConnection,
+        mut seeder: PgConnection,
+        table: Arc<SourceTable<PgRow>>,
+        scan: Scan,
+    ) -> Result<Self, StoreError> {
+        connection
+            .execute("begin isolation level repeatable read read only")
+            .await
+            .map_err(classify)?;
+        // Whoever records an instance for the first time just now is waited for.
+        seeder
+            .execute("set lock_timeout = 0")
+            .await
+            .map_err(classify)?;
+        let snapshot = Self {
+            connection,
+            seeder,
+            table,
+            filter: scan.filter,
+            content: scan.content,
+            after: scan.after,
+            ended: false,
+        };
+        // What does not fit is told now.
+        snapshot.select().count()?;
+        Ok(snapshot)
+    }
+
+    fn select(&self) -> Select<'_> {
+        Select {
+            revisions: true,
+            ..select(
+                &self.table,
+                &self.filter,
+                columns(&self.table, self.content),
+            )
+        }
+    }
+
+    async fn give(&mut self, missing: &Missing) -> Result<HashMap<String, Stamped>, StoreError> {
+        let mut given = HashMap::new();
+        let cqrs_id = self.table.source().cqrs_id().as_str();
+        if !missing.never.is_empty() {
+            let seed = || sqlx::query(sql::SEED).bind(cqrs_id).bind(&missing.never);
+            given.extend(stamps(&mut self.seeder, seed).await?);
+        }
+        if !missing.deleted.is_empty() {
+            let (keys, revisions): (Vec<&str>, Vec<i64>) = missing
+                .deleted
+                .iter()
+                .map(|(key, revision)| (key.as_str(), *revision))
+                .unzip();
+            let revive = || {
+                sqlx::query(sql::REVIVE)
+                    .bind(cqrs_id)
+                    .bind(keys.clone())
+                    .bind(revisions.clone())
+            };
+            given.extend(stamps(&mut self.seeder, revive).await?);
+        }
+        Ok(given)
+    }
+}
+
+impl SourceSnapshot for PostgresSnapshot {
+    async fn next(&mut self, limit: usize) -> Result<Option<SourcePage>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let statement = self.select().page(self.after.as_ref(), limit)?;
+        let rows = rows(&mut self.connection, &statement)
+            .await
+            .map_err(classify)?;
+        self.ended = rows.len() < limit;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let page = candidates(&self.table, rows, self.content)?;
+        self.after.clone_from(&page.last);
+        let given = self.give(&page.missing()).await?;
+        page.page(&given).map(Some)
+    }
+
+    async fn estimate(&mut self) -> Result<u64, StoreError> {
+        let statement = self.select().count()?;
+        estimate(&mut self.connection, &statement).await
+    }
+
+    async fn close(self) {
+        close(self.connection).await;
+        close(self.seeder).await;
+    }
+}
+
+/// How often a statement that lost against a concurrent one is run again.
+const ATTEMPTS: usize = 5;
+
+async fn stamps<'q>(
+    seeder: &mut PgConnection,
+    statement: impl Fn() -> Query<'q, sqlx::Postgres, PgArguments>,
+) -> Result<Vec<(String, Stamped)>, StoreError> {
+    let mut attempt = 1;
+    let rows = loop {
+        match statement().fetch_all(&mut *seeder).await.map_err(classify) {
+            Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => attempt += 1,
+            rows => break rows?,
+        }
+    };
+    rows.iter()
+        .map(|row| Ok((get(row, 0)?, (get(row, 1)?, get(row, 2)?))))
+        .collect()
+}
