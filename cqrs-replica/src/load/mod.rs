@@ -166,7 +166,7 @@ pub async fn load<S: ReplicaStore>(
     while !lanes.is_empty() {
         tokio::select! {
             biased;
-            Some(report) = told.recv() => loaded.add(report, &mut on),
+            Some(report) = told.recv() => loaded.add(&report, &mut on),
             Some(ended) = lanes.join_next() => {
                 woke |= ended.map_err(|error| LoadError::Broken(error.to_string()))?;
             }
@@ -180,7 +180,7 @@ pub async fn load<S: ReplicaStore>(
         reading.join().map_err(panicked)?
     };
     while let Ok(report) = told.try_recv() {
-        loaded.add(report, &mut on);
+        loaded.add(&report, &mut on);
     }
     if let Some(read) = ended? {
         loaded.seen.latest = read.latest;

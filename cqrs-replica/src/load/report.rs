@@ -100,12 +100,12 @@ impl Loaded {
         self.failed == 0 && self.waiting == 0 && self.stopped_at.is_none()
     }
 
-    pub(super) fn add(&mut self, report: Report, on: &mut impl FnMut(LoadEvent<'_>)) {
+    pub(super) fn add(&mut self, report: &Report, on: &mut impl FnMut(LoadEvent<'_>)) {
         let before = self.processed();
         self.loaded += report.loaded;
         self.not_newer += report.not_newer;
         self.waiting += report.waiting;
-        self.seen.not_newer.extend(report.known);
+        self.seen.not_newer.extend(report.known.iter().cloned());
         self.failed += report.failed.len() as u64;
         report.failed.iter().for_each(|f| on(LoadEvent::Failed(f)));
         on(LoadEvent::Rows(self.processed() - before));

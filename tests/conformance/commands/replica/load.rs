@@ -111,7 +111,7 @@ pub(super) async fn what_is_no_dump_of_a_known_model_is_refused<E: Engine>() {
             vec!["--model", "invoice"],
             "and not of invoice",
         ),
-        ("[1, 2]\n", vec![], "no dump"),
+        ("[1,2]\n", vec![], "known are: account"),
     ] {
         let refused = site.load(dump, &arguments);
         assert_eq!(refused.code, 1);
