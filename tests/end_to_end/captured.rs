@@ -1,6 +1,9 @@
 //! Writers that know only the table, in Python, while relays and workers run: nothing lost, nothing
 //! twice, everything in order.
 
+#[cfg(feature = "servers")]
+mod postgres;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
