@@ -232,3 +232,34 @@ async fn a_write_that_cannot_be_sent_fails_with_its_event() {
     }
     assert_eq!(bed.number("select count(*) from account").await, 0);
 }
+
+#[tokio::test]
+async fn every_isolation_level_and_inner_transaction_is_captured() {
+    let bed = Bed::of(TABLE, &account()).await;
+    bed.script("insert into account values (1, 'a')").await;
+    for level in ["read committed", "repeatable read", "serializable"] {
+        bed.script(&format!(
+            "begin isolation level {level}; update account set name = 'b';
+             update account set name = '{level}'; commit"
+        ))
+        .await;
+    }
+    bed.script(
+        "do $$ begin
+             begin
+                 update account set name = 'lost';
+                 raise exception 'taken back';
+             exception when others then null;
+             end;
+             insert into account values (2, 'kept');
+         end $$",
+    )
+    .await;
+    let lines = bed.take().await;
+    let shorts: Vec<_> = lines.iter().map(Line::short).collect();
+    assert_eq!(
+        shorts,
+        ["SAVE 1 0", "SAVE 1 1", "SAVE 1 2", "SAVE 1 3", "SAVE 2 0"]
+    );
+    assert_eq!(lines[3].json()["instance_data"]["name"], "serializable");
+}
