@@ -122,24 +122,24 @@ async fn said(bed: &Bed) -> Vec<String> {
 #[tokio::test]
 async fn random_sequences_are_those_of_record() {
     let (here, there) = (Bed::new().await, Bed::new().await);
-    let mut chance = fastrand::Rng::with_seed(7);
+    let mut random = fastrand::Rng::with_seed(7);
     let mut ours = here.pool.begin().await.unwrap();
     let mut theirs = there.pool.begin().await.unwrap();
     for turn in 0..400 {
-        let key = chance.i64(0..4);
-        let signal = chance.choice([Signal::Save, Signal::Save, Signal::Delete, Signal::Sync]);
+        let key = random.i64(0..4);
+        let signal = random.choice([Signal::Save, Signal::Save, Signal::Delete, Signal::Sync]);
         let signal = signal.unwrap();
-        let data = match (signal, chance.bool()) {
+        let data = match (signal, random.bool()) {
             (Signal::Delete, false) => Value::Null,
             _ => json!({"n": turn, "t": "é\"\u{1}\u{7f}\\/\n", "l": [null, true, 1.5]}),
         };
-        let before = (signal == Signal::Save && chance.bool())
+        let before = (signal == Signal::Save && random.bool())
             .then(|| json!({"n": turn - 1, "l": [null, true, 1.5], "gone.\"x": {"a": 1}}));
         let (queue, forced) = match signal {
-            Signal::Sync => (chance.bool().then_some("audit"), chance.bool()),
+            Signal::Sync => (random.bool().then_some("audit"), random.bool()),
             _ => (None, false),
         };
-        let ttl = chance.bool().then_some(90_i64);
+        let ttl = random.bool().then_some(90_i64);
         sqlx::query(
             "insert into cqrs_record (cqrs_id, key, signal, data, previous, queue, forced, ttl)
              values ('account', ?, ?, ?, ?, ?, ?, ?)",
