@@ -16,9 +16,9 @@ use serde::Serialize;
 
 use super::{DiffError, DiffEvent, DiffOf, Input, model, write};
 use crate::{
-    Applied, ApplyPolicy, Incoming, ReplicaSession,
+    Applied, ReplicaSession,
     reconcile::{KnownState, ReconcileStore, ReconcileTable, ReplicaReader, ReplicaRow},
-    removal::delete,
+    removal::remove,
 };
 
 /// How many instances are deleted in one transaction.
@@ -146,26 +146,24 @@ pub async fn deleted_sync<S: ReconcileStore>(
     let mut reader = of.store.reader().await?;
     let table = table(of, &mut reader, &cqrs_id).await?;
     let mut session = of.store.session().await?;
-    let policy = ApplyPolicy::new(of.queue.clone());
     let mut done = DeletedDone::default();
     while let Some(keys) = input.next(parse_keys).await? {
         for keys in keys.chunks(BATCH) {
-            let mut deletes = Vec::new();
+            let mut gone = Vec::new();
             for (key, known) in there(&mut reader, &table, keys, &mut done).await? {
                 if known
                     .as_ref()
-                    .is_some_and(|known| known.applied_at > input.header.time)
+                    .is_some_and(|known| !known.deleted && known.applied_at > input.header.time)
                 {
                     done.spared += 1;
                 } else {
-                    deletes.push(delete(&cqrs_id, key, &of.queue, known.as_ref()));
+                    gone.push((key, known));
                 }
             }
-            if !deletes.is_empty() {
-                let answers = session.apply(&of.models, &policy, &deletes).await?;
-                count(&deletes, &answers, &mut done, &mut on);
-                on(DiffEvent::Rows(done.deleted));
-            }
+            let keys: Vec<_> = gone.iter().map(|(key, _)| key.clone()).collect();
+            let answers = remove(&mut reader, &mut session, &of.models, &table, gone).await?;
+            count(&keys, &answers, &mut done, &mut on);
+            on(DiffEvent::Rows(done.deleted));
         }
     }
     session.close().await;
@@ -200,21 +198,20 @@ async fn there<R: ReplicaReader>(
 }
 
 fn count(
-    deletes: &[Incoming],
+    keys: &[InstanceKey],
     answers: &[Applied],
     done: &mut DeletedDone,
     on: &mut impl FnMut(DiffEvent<'_>),
 ) {
-    for (incoming, answer) in deletes.iter().zip(answers) {
+    for (key, answer) in keys.iter().zip(answers) {
         match answer {
             Applied::Applied { .. } => done.deleted += 1,
             Applied::Skipped(_) => done.spared += 1,
             Applied::Waiting(_) | Applied::Retrying { .. } | Applied::Dead { .. } => {
                 done.failed += 1;
-                let key = incoming.event.as_ref().map(|event| event.key.to_json());
                 on(DiffEvent::Note(&format!(
                     "{} cannot be deleted and is kept as a letter: see `cqrs-replica dead-letters list`",
-                    key.unwrap_or_default()
+                    key.to_json()
                 )));
             }
         }

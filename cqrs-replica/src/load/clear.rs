@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::Loaded;
 use crate::{
-    Applied, ApplyPolicy, Incoming, ReplicaSession,
+    Applied, ReplicaSession,
     diff::{DiffError, DiffOf, now, table},
     reconcile::{KnownState, ReconcileStore, ReplicaReader, ReplicaRow},
-    removal::delete,
+    removal::remove,
 };
 
 /// How many rows are looked at, and removed in one transaction, at most.
@@ -59,7 +59,6 @@ pub async fn clear<S: ReconcileStore>(
     let mut reader = of.store.reader().await?;
     let table = table(of, &mut reader, cqrs_id).await?;
     let mut session = of.store.session().await?;
-    let policy = ApplyPolicy::new(of.queue.clone());
     let mut last: Option<ReplicaRow> = None;
     loop {
         let page = reader.page(&table, last.as_ref(), BATCH).await?;
@@ -69,7 +68,7 @@ pub async fn clear<S: ReconcileStore>(
         last = Some(end);
         let pks: Vec<_> = page.iter().map(|row| row.instance_pk.clone()).collect();
         let states = reader.states(&of.queue, cqrs_id, &pks).await?;
-        let mut deletes: Vec<Incoming> = Vec::new();
+        let mut gone = Vec::new();
         for row in &page {
             let known = states
                 .iter()
@@ -77,13 +76,10 @@ pub async fn clear<S: ReconcileStore>(
             let stays = loaded.seen.not_newer.contains(&row.instance_pk)
                 || known.is_some_and(|known| is_newer(known, began, loaded.seen.latest));
             if let (false, Ok(key)) = (stays, row.instance_key()) {
-                deletes.push(delete(cqrs_id, key, &of.queue, known));
+                gone.push((key, known.cloned()));
             }
         }
-        if deletes.is_empty() {
-            continue;
-        }
-        for answer in session.apply(&of.models, &policy, &deletes).await? {
+        for answer in remove(&mut reader, &mut session, &of.models, &table, gone).await? {
             match answer {
                 Applied::Applied { .. } => cleared.removed += 1,
                 Applied::Skipped(_) => {}
@@ -101,5 +97,6 @@ pub async fn clear<S: ReconcileStore>(
 /// Whether this load, or a live event since, has brought the state, or it is of a change after those of
 /// the dump.
 fn is_newer(known: &KnownState, began: DateTime<Utc>, latest: Option<DateTime<Utc>>) -> bool {
-    known.applied_at >= began || latest.is_some_and(|latest| known.updated > latest)
+    !known.deleted && known.applied_at >= began
+        || latest.is_some_and(|latest| known.updated > latest)
 }

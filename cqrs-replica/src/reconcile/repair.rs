@@ -13,7 +13,7 @@ use super::{
     compare::{Compared, Comparer},
     look::Suspect,
 };
-use crate::{ApplyPolicy, Models, ReplicaSession, ReplicaStore, removal::delete};
+use crate::{Models, ReplicaStore, removal::remove};
 
 /// How many instances are mended at a time.
 const BATCH: usize = 500;
@@ -55,13 +55,9 @@ where
             sent.await.map_err(ReconcileError::Master)?;
         }
     }
-    let policy = ApplyPolicy::new(queue.clone());
     for batch in extra.chunks(BATCH) {
-        let deletes: Vec<_> = batch
-            .iter()
-            .map(|row| delete(sides.cqrs_id, row.key.clone(), queue, row.known.as_ref()))
-            .collect();
-        session.apply(models, &policy, &deletes).await?;
+        let rows = batch.iter().map(|row| (row.key.clone(), row.known.clone()));
+        remove(sides.reader, session, models, sides.table, rows.collect()).await?;
     }
     Ok(())
 }

@@ -207,10 +207,17 @@ begin
                 from (
                     select
                         o.key, 0, o.id,
-                        coalesce(json(new.previous) -> o.fullkey, json_quote(o.value)) as old,
+                        -- Older versions do not find names with quotes.
+                        coalesce(
+                            json(new.previous) -> o.fullkey,
+                            iif(o.type in ('true', 'false'), o.type, json_quote(o.value))
+                        ) as old,
                         iif(
                             n.key is null, null,
-                            coalesce(json(new.data) -> n.fullkey, json_quote(n.value))
+                            coalesce(
+                                json(new.data) -> n.fullkey,
+                                iif(n.type in ('true', 'false'), n.type, json_quote(n.value))
+                            )
                         ) as now
                     from json_each(new.previous) as o
                     left join json_each(new.data) as n on n.key = o.key

@@ -51,7 +51,7 @@ async fn every_member_is_as_record_writes_it() {
     let key = || InstanceKey::Composite(vec![KeyPart::from("a\"b"), KeyPart::from(2_i64)]);
     let script = format!(
         "insert into cqrs_record (cqrs_id, key_json, data, previous, ttl, traceparent)
-             values ('line', json_array('a\"b', 2), '{{\"n\": 1.10, \"t\":\"\\u00e9\"}}', '{{\"n\":2,\"t\":\"\\u00e9\",\"old.x\":[1.50]}}', 60, '{trace}');
+             values ('line', json_array('a\"b', 2), '{{\"n\": 1.10, \"t\":\"\\u00e9\"}}', '{{\"n\":2,\"t\":\"\\u00e9\",\"old.x\":[1.50],\"q\\\"\":true}}', 60, '{trace}');
          insert into cqrs_record (cqrs_id, key_json, signal, data, queue)
              values ('line', json_array('a\"b', 2), 'SYNC', '{{}}', 'audit');
          insert into cqrs_record (cqrs_id, key_json, signal, data, forced)
@@ -67,7 +67,8 @@ async fn every_member_is_as_record_writes_it() {
     let data: Box<serde_json::value::RawValue> =
         serde_json::from_str("{\"n\":1.10,\"t\":\"\\u00e9\"}").unwrap();
     let before: Box<serde_json::value::RawValue> =
-        serde_json::from_str("{\"n\":2,\"t\":\"\\u00e9\",\"old.x\":[1.50]}").unwrap();
+        serde_json::from_str("{\"n\":2,\"t\":\"\\u00e9\",\"old.x\":[1.50],\"q\\\"\":true}")
+            .unwrap();
     let mut tx = there.pool.begin().await.unwrap();
     for change in [
         Change::json("line", key(), Signal::Save, data)
@@ -83,46 +84,98 @@ async fn every_member_is_as_record_writes_it() {
     }
     tx.commit().await.unwrap();
 
-    let columns = "select group_concat(concat_ws('|', cqrs_id, instance_pk, signal, coalesce(queue, '-'), revision,
-            coalesce(traceparent, '-'), forced, attempts, (expires_at - created_at) / 2000000) order by id)
-         from cqrs_outbox";
-    let columns = |bed: &Bed| {
-        let pool = bed.pool.clone();
-        async move {
-            sqlx::query_scalar::<_, String>(columns)
-                .fetch_one(&pool)
-                .await
-                .unwrap()
-        }
-    };
-    assert_eq!(columns(&here).await, columns(&there).await);
-    let (ours, theirs) = (here.lines().await, there.lines().await);
-    assert_eq!(ours.len(), 5);
-    let pythons = elsewhere.lines().await;
-    assert_eq!(pythons.len(), 5);
-    let theirs = theirs.iter().zip(&pythons);
-    for (ours, (theirs, pythons)) in ours.iter().zip(theirs) {
-        let timeless = |text: &str| {
-            let text = text.to_owned();
-            let at = text.find("\"cqrs_updated\":\"").unwrap() + 16;
-            let to = at + text[at..].find('"').unwrap();
-            let expires = text.find("\"expires\":").unwrap();
-            let meta = text.find(",\"meta\"").unwrap();
-            format!("{}{}{}", &text[..at], &text[to..expires], &text[meta..])
-        };
-        assert_eq!(timeless(&ours.text), timeless(&theirs.text));
-        assert_eq!(timeless(&ours.text), timeless(&pythons.text));
+    assert_eq!(here.lines().await.len(), 5);
+    assert_eq!(said(&here).await, said(&there).await);
+    assert_eq!(said(&here).await, said(&elsewhere).await);
+}
+
+/// All that was recorded, but for times and identities: the outbox, bodies and all, and the revisions.
+async fn said(bed: &Bed) -> Vec<String> {
+    let columns =
+        "select concat_ws('|', cqrs_id, instance_pk, signal, coalesce(queue, '-'), revision,
+            coalesce(traceparent, '-'), forced, attempts, (expires_at - created_at) / 2000000, '')
+         from cqrs_outbox order by id";
+    let mut said: Vec<String> = sqlx::query_scalar(columns)
+        .fetch_all(&bed.pool)
+        .await
+        .unwrap();
+    for (row, line) in said.iter_mut().zip(bed.lines().await) {
+        let text = &line.text;
+        let at = text.find("\"cqrs_updated\":\"").unwrap() + 16;
+        let to = at + text[at..].find('"').unwrap();
+        let expires = text.rfind("\"expires\":").unwrap();
+        let meta = text.rfind(",\"meta\"").unwrap();
+        row.push_str(&text[..at]);
+        row.push_str(&text[to..expires]);
+        row.push_str(&text[meta..]);
     }
-    let revision = "select group_concat(concat_ws('|', cqrs_id, instance_pk, revision, deleted, began)) from cqrs_revision";
-    let one: String = sqlx::query_scalar(revision)
-        .fetch_one(&here.pool)
+    let revisions = "select concat_ws('|', cqrs_id, instance_pk, revision, deleted, began)
+         from cqrs_revision order by cqrs_id, instance_pk";
+    let revisions: Vec<String> = sqlx::query_scalar(revisions)
+        .fetch_all(&bed.pool)
         .await
         .unwrap();
-    let other: String = sqlx::query_scalar(revision)
-        .fetch_one(&there.pool)
+    said.extend(revisions);
+    said
+}
+
+#[tokio::test]
+async fn random_sequences_are_those_of_record() {
+    let (here, there) = (Bed::new().await, Bed::new().await);
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut ours = here.pool.begin().await.unwrap();
+    let mut theirs = there.pool.begin().await.unwrap();
+    for turn in 0..400 {
+        let key = random.i64(0..4);
+        let signal = random.choice([Signal::Save, Signal::Save, Signal::Delete, Signal::Sync]);
+        let signal = signal.unwrap();
+        let data = match (signal, random.bool()) {
+            (Signal::Delete, false) => Value::Null,
+            _ => json!({"n": turn, "t": "é\"\u{1}\u{7f}\\/\n", "l": [null, true, 1.5]}),
+        };
+        let before = (signal == Signal::Save && random.bool())
+            .then(|| json!({"n": turn - 1, "l": [null, true, 1.5], "gone.\"x": {"a": 1}}));
+        let (queue, forced) = match signal {
+            Signal::Sync => (random.bool().then_some("audit"), random.bool()),
+            _ => (None, false),
+        };
+        let ttl = random.bool().then_some(90_i64);
+        sqlx::query(
+            "insert into cqrs_record (cqrs_id, key, signal, data, previous, queue, forced, ttl)
+             values ('account', ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(key)
+        .bind(signal.as_str())
+        .bind(data.to_string())
+        .bind(before.as_ref().map(Value::to_string))
+        .bind(queue)
+        .bind(forced)
+        .bind(ttl)
+        .execute(&mut *ours)
         .await
         .unwrap();
-    assert_eq!(one, other);
+        let mut change = Change::json("account", key, signal, data);
+        if let Some(before) = before {
+            change = change.previous_json(before);
+        }
+        if let Some(queue) = queue {
+            change = change.to_queue(queue);
+        }
+        if forced {
+            change = change.forced();
+        }
+        if let Some(seconds) = ttl {
+            change = change.expires_in(std::time::Duration::from_secs(seconds.unsigned_abs()));
+        }
+        record(&mut theirs, change).await.unwrap();
+    }
+    ours.commit().await.unwrap();
+    theirs.commit().await.unwrap();
+    let (ours, theirs) = (said(&here).await, said(&there).await);
+    assert_eq!(ours.len(), 404);
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours, theirs);
+    }
 }
 
 #[tokio::test]

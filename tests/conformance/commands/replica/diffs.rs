@@ -183,6 +183,13 @@ pub(super) async fn what_has_changed_since_is_spared<E: Engine>() {
         .rows("select cast(id as text) from account order by account.id")
         .await;
     assert_eq!(left, ["1", "3", "4", "5", "6", "7", "8", "9", "10"]);
+    // A row that someone puts back by hand goes again.
+    site.database
+        .execute("insert into account (id, name) values (20, 'by hand')")
+        .await
+        .unwrap();
+    let again = site.pipe(&["deleted-sync", "--json"], &format!("{header}\n[20]\n"));
+    assert_eq!(again.json()["deleted"], 1, "{again:?}");
     // A tombstone stays, and a new life is let in.
     let late = site.load(&dump(&[row(2, 2, "late")]), &[]);
     assert_eq!(late.json()["not_newer"], 1, "{late:?}");
