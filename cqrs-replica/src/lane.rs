@@ -31,7 +31,7 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// After how many failures in a row, the last of a message alone, it is set aside. More than the
 /// conflicts that are repeated at once.
-const PATIENCE: u32 = 4;
+pub(crate) const PATIENCE: u32 = 4;
 
 /// A message on its way to a lane.
 #[derive(Debug)]
@@ -145,9 +145,9 @@ impl<S: ReplicaStore> Lane<S> {
         self.session.get().await;
         if self.session.failures() > before {
             // It was away, which explains the failures.
-            self.pieces.failures = 0;
+            self.pieces.forgive();
         }
-        self.pieces.failures >= PATIENCE
+        self.pieces.failures() >= PATIENCE
     }
 
     /// Keeps the first message as a letter.
@@ -161,7 +161,7 @@ impl<S: ReplicaStore> Lane<S> {
             Ok(answer) => self.finish(batch, &[answer]),
             Err(error) => {
                 // The database takes nothing else either.
-                self.pieces.failures = 0;
+                self.pieces.forgive();
                 self.session.failed(error).await;
             }
         }
@@ -241,13 +241,23 @@ impl Default for Pieces {
 }
 
 impl Pieces {
+    /// How many have failed in a row.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The failures so far were nothing special.
+    pub(crate) const fn forgive(&mut self) {
+        self.failures = 0;
+    }
+
     /// How many of so many messages to apply at once.
-    fn portion(&self, held: usize) -> usize {
+    pub(crate) fn portion(&self, held: usize) -> usize {
         held.min(self.limit).max(1)
     }
 
     /// From the second failure in a row on, half as many each time.
-    fn failed(&mut self, portion: usize) {
+    pub(crate) fn failed(&mut self, portion: usize) {
         self.failures = self.failures.saturating_add(1);
         if self.failures > 1 {
             self.limit = (portion / 2).max(1);
@@ -255,7 +265,7 @@ impl Pieces {
     }
 
     /// Twice as many, but not all at once: what made the larger piece fail may still be to come.
-    fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
         self.limit = self.limit.saturating_mul(2);
     }

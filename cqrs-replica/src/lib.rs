@@ -18,6 +18,7 @@ mod lane;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod letter;
 mod letters;
+pub mod load;
 mod migrate;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod migrations;

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cqrs_core::cli::Options;
 
+use super::load::Load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::reconcile::Reconcile;
 use crate::{LetterState, dead::Which};
@@ -45,6 +46,8 @@ pub(super) enum Command {
     /// Look after messages that could not be applied.
     #[command(subcommand, alias = "dead-letters")]
     Dead(DeadCommand),
+    /// Load a dump of `cqrs-relay dump` or of django-cqrs. Live events may come meanwhile.
+    Load(Load),
 }
 
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.

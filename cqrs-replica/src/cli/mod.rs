@@ -26,6 +26,7 @@ mod args;
 mod broker;
 mod database;
 mod dead;
+mod load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod master;
 #[cfg(feature = "postgres")]
@@ -54,7 +55,8 @@ pub fn main() -> ExitCode {
     start(database::execute)
 }
 
-/// The same program with handlers, for one kind of database. `models` is called by `run` only.
+/// The same program with handlers, for one kind of database. `models` is called by `run` and the
+/// commands that read or write what a model is kept in.
 #[must_use]
 pub fn main_with<S: Database>(models: impl FnOnce() -> anyhow::Result<Vec<Model<S>>>) -> ExitCode {
     start(async |cli: Cli| Box::pin(cli.execute(models)).await)
@@ -98,6 +100,7 @@ impl Cli {
             Command::Dead(DeadCommand::Broker(command)) => {
                 broker::execute(store, &config, command).await
             }
+            Command::Load(load) => load::execute(&store, &config, models()?, load).await,
             Command::Dead(command) => dead::execute(&store, &replica.queue, command).await,
         }
     }

@@ -6,3 +6,4 @@
 )]
 
 mod master;
+mod replica;
