@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example: a new replica, while its worker runs already
-  cqrs-relay dump account -o - | cqrs-replica load -i -
+  cqrs-relay dump --model account -o - | cqrs-replica load -i -
 
 Revisions decide: a row that is older than what is known changes nothing, so a dump may be loaded
 again, or from the line on at which a load was stopped. A row that cannot be applied becomes a letter
