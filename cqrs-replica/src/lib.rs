@@ -69,8 +69,8 @@ pub use retrying::{FailedAttempt, Retry};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use step::Step;
 pub use store::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, ReplicaSession, ReplicaStatus,
-    ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
+    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterFilter, LetterState, ReplicaSession,
+    ReplicaStatus, ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
 };
 pub use worker::Worker;
 pub use worker_id::new_worker_id;

@@ -113,7 +113,7 @@ impl fmt::Display for Status {
             count(
                 "dead",
                 self.dead,
-                "letters that need someone: see `dead list`",
+                "letters that need someone: see `dead-letters list`",
             ),
             count("workers", self.workers.len() as u64, "seen within the hour"),
         ];

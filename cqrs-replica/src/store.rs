@@ -151,6 +151,22 @@ pub trait ReplicaSession: Send + 'static {
         ids: Option<&[i64]>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Letters in the order of their numbers, from behind this one on.
+    fn letter_page(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// Deletes letters that are dead or done with, for good. Answers how many.
+    fn letter_purge(
+        &mut self,
+        queue: &QueueName,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Takes dead letters of these models that the broker's queue of dead letters does not have yet,
     /// oldest first, and holds them so long for the caller. Who is not heard of again
     /// ([`Self::letters_published`]) has not published them.
@@ -458,6 +474,20 @@ pub struct Letter {
     pub revision: Option<i64>,
     /// When the broker's queue of dead letters got it, or had it.
     pub published_at: Option<DateTime<Utc>>,
+}
+
+/// Which letters: those that meet all that is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LetterFilter {
+    /// In this state.
+    pub state: Option<LetterState>,
+    /// Of this model.
+    pub cqrs_id: Option<String>,
+    /// Of this class of reasons; see [`Letter::reason`].
+    pub reason: Option<String>,
+    /// That failed in this way; see [`Letter::fingerprint`].
+    pub fingerprint: Option<String>,
 }
 
 /// What is being done about a letter.

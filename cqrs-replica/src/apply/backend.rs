@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
-    Letter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
+    Letter, LetterFilter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
     rules::Known,
@@ -174,6 +174,22 @@ pub trait Backend: Send + 'static {
         &mut self,
         queue: &QueueName,
         ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_page`].
+    fn letters_page(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_purge`].
+    fn purge(
+        &mut self,
+        queue: &QueueName,
+        ids: &[i64],
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// See [`crate::ReplicaSession::letters_to_publish`].

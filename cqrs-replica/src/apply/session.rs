@@ -16,8 +16,8 @@ use super::{
     references::Refused,
 };
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, Models,
-    ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat, letter::storable,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
+    Models, ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat, letter::storable,
 };
 
 /// One connection of a worker, with what it has learnt about tables.
@@ -212,6 +212,20 @@ impl<B: Backend> ReplicaSession for Session<B> {
         ids: Option<&[i64]>,
     ) -> Result<u64, StoreError> {
         self.backend.discard(queue, ids).await
+    }
+
+    async fn letter_page(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        self.backend.letters_page(queue, filter, after, limit).await
+    }
+
+    async fn letter_purge(&mut self, queue: &QueueName, ids: &[i64]) -> Result<u64, StoreError> {
+        self.backend.purge(queue, ids).await
     }
 
     async fn letters_to_publish(

@@ -9,7 +9,7 @@ use super::diff::DiffCommand;
 use super::load::Load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::reconcile::Reconcile;
-use crate::{LetterState, dead::Which};
+use crate::{LetterFilter, LetterState, dead::Which};
 
 /// Applies a master's events to your database.
 #[derive(Debug, Parser)]
@@ -34,10 +34,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Apply events until told to stop: SIGTERM finishes what is in hand, a second one stops at once.
+    #[command(after_help = "Example: cqrs-replica run --config cqrs.toml")]
     Run(Run),
     /// Create the tables of the replica side, or bring them up to date.
+    #[command(after_help = "Example: cqrs-replica migrate --database postgres://localhost/billing")]
     Migrate,
     /// Show how the replica is doing.
+    #[command(after_help = "Example: cqrs-replica status --json")]
     Status {
         /// As JSON.
         #[arg(long)]
@@ -47,7 +50,7 @@ pub(super) enum Command {
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Reconcile(Reconcile),
     /// Look after messages that could not be applied.
-    #[command(subcommand, alias = "dead-letters")]
+    #[command(subcommand, name = "dead-letters", visible_alias = "dead")]
     Dead(DeadCommand),
     /// Load a dump of `cqrs-relay dump` or of `cqrs_bulk_dump`. Live events may come meanwhile.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -79,11 +82,16 @@ pub(super) struct Run {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadCommand {
-    /// List letters, newest first.
+    /// List letters: the newest, or the oldest of those that meet a filter.
+    #[command(
+        after_help = "Example: cqrs-replica dead-letters list --reason constraint --limit 10"
+    )]
     List {
         /// In which state.
         #[arg(long, value_enum, default_value_t)]
         state: StateFilter,
+        #[command(flatten)]
+        matching: Matching,
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
@@ -92,6 +100,7 @@ pub(super) enum DeadCommand {
         json: bool,
     },
     /// Show one letter with its body.
+    #[command(after_help = "Example: cqrs-replica dead-letters show 17")]
     Show {
         /// Its number.
         id: i64,
@@ -100,9 +109,38 @@ pub(super) enum DeadCommand {
         json: bool,
     },
     /// Make letters due now; a running worker takes them up.
+    #[command(
+        after_help = "Example: cqrs-replica dead-letters retry --cqrs-id account --reason missing_column"
+    )]
     Retry(Letters),
-    /// Give letters up. They stay in the table.
+    /// Give letters up. They stay in the table, so that the same message is not tried again.
+    #[command(after_help = "Example: cqrs-replica dead-letters discard 17 18")]
     Discard(Letters),
+    /// Write the bodies of letters to stdout, oldest first, one to a line. They stay where they are.
+    #[command(after_help = "Example: cqrs-replica dead-letters dump --format json > letters.jsonl")]
+    Dump {
+        /// In which state.
+        #[arg(long, value_enum, default_value_t)]
+        state: StateFilter,
+        #[command(flatten)]
+        matching: Matching,
+        /// What a line is.
+        #[arg(long, value_enum, default_value_t)]
+        format: DumpFormat,
+    },
+    /// Delete letters for good, dead ones or those that are done with. Discarded letters stay and keep the
+    /// same message from being tried again; purged ones are forgotten.
+    #[command(after_help = "Example: cqrs-replica dead-letters purge --all --yes")]
+    Purge {
+        #[command(flatten)]
+        letters: Letters,
+        /// In which state.
+        #[arg(long, value_enum, default_value_t)]
+        state: StateFilter,
+        /// Do it. Without, only their number is said.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Look after the broker's queue of dead letters, where workers of django-cqrs leave theirs.
     #[command(subcommand)]
     Broker(BrokerCommand),
@@ -111,6 +149,7 @@ pub(super) enum DeadCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum BrokerCommand {
     /// List what is in it, oldest first. Everything stays there.
+    #[command(after_help = "Example: cqrs-replica dead-letters broker list --json")]
     List {
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
@@ -120,6 +159,7 @@ pub(super) enum BrokerCommand {
         json: bool,
     },
     /// Move what is in it to the table of letters, as dead letters.
+    #[command(after_help = "Example: cqrs-replica dead-letters broker import --retry")]
     Import {
         /// As letters due now; a running worker takes them up.
         #[arg(long)]
@@ -132,14 +172,23 @@ pub(super) enum BrokerCommand {
 
 /// Some letters, or all dead ones.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 pub(super) struct Letters {
     /// Their numbers.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "cqrs_id", "reason", "fingerprint"])]
     ids: Vec<i64>,
     /// All dead ones.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["cqrs_id", "reason", "fingerprint"])]
     all: bool,
+    /// Those of this model.
+    #[arg(long, value_name = "CQRS_ID")]
+    cqrs_id: Option<String>,
+    /// Those of this reason, as `list` shows it.
+    #[arg(long, value_name = "WORD")]
+    reason: Option<String>,
+    /// Those of this fingerprint, which those have that failed in the same way.
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
 }
 
 impl Letters {
@@ -147,10 +196,52 @@ impl Letters {
         if self.all {
             return Which::All;
         }
+        if self.ids.is_empty() {
+            let mut filter = LetterFilter::default();
+            filter.cqrs_id = self.cqrs_id;
+            filter.reason = self.reason;
+            filter.fingerprint = self.fingerprint;
+            return Which::Matching(filter);
+        }
         self.ids.sort_unstable();
         self.ids.dedup();
         Which::Ids(self.ids)
     }
+}
+
+/// What letters must be like.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub(super) struct Matching {
+    /// Only those of this model.
+    #[arg(long, value_name = "CQRS_ID")]
+    cqrs_id: Option<String>,
+    /// Only those of this reason.
+    #[arg(long, value_name = "WORD")]
+    reason: Option<String>,
+    /// Only those of this fingerprint.
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
+}
+
+impl Matching {
+    pub(super) fn filter(self, state: StateFilter) -> LetterFilter {
+        let mut filter = LetterFilter::default();
+        filter.state = state.state();
+        filter.cqrs_id = self.cqrs_id;
+        filter.reason = self.reason;
+        filter.fingerprint = self.fingerprint;
+        filter
+    }
+}
+
+/// What a line of a dump of letters is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum DumpFormat {
+    /// The body as it came, as `cqrs_dead_letters dump` writes it.
+    #[default]
+    Body,
+    /// A JSON object of all that is known of the letter.
+    Json,
 }
 
 /// Which letters to list.

@@ -33,7 +33,7 @@ Example: a new replica, while its worker runs already
 
 Revisions decide: a row that is older than what is known changes nothing, so a dump may be loaded
 again, or from the line on at which a load was stopped. A row that cannot be applied becomes a letter
-(`dead list`), and the load goes on and ends with exit code 1.")]
+(`dead-letters list`), and the load goes on and ends with exit code 1.")]
 pub(super) struct Load {
     /// The dump; `-`: standard input.
     #[arg(short, long, value_name = "FILE")]

@@ -16,7 +16,7 @@ use super::{
     work::PostgresWork,
 };
 use crate::{
-    Letter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
+    Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Reference, TablePlan},
@@ -154,6 +154,27 @@ impl Backend for PostgresConnection {
 
     async fn discard(&mut self, queue: &QueueName, ids: Option<&[i64]>) -> Result<u64, StoreError> {
         letters::discard(&mut self.connection, self.limit, queue, ids).await
+    }
+
+    async fn letters_page(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        letters::page(
+            &mut self.connection,
+            self.limit,
+            queue,
+            filter,
+            (after, limit),
+        )
+        .await
+    }
+
+    async fn purge(&mut self, queue: &QueueName, ids: &[i64]) -> Result<u64, StoreError> {
+        letters::purge(&mut self.connection, self.limit, queue, ids).await
     }
 
     async fn take_unpublished(

@@ -21,6 +21,8 @@ statements! {
     DESCRIBE_KEYS = "describe_keys",
     DESCRIBE_REFERENCES = "describe_references",
     DISCARD_LETTERS = "discard_letters",
+    LETTERS_PAGE = "letters_page",
+    PURGE_LETTERS = "purge_letters",
     END_PROCESS = "end_process",
     FORGET_DELETES = "forget_deletes",
     FORGET_WORKERS = "forget_workers",

@@ -13,7 +13,7 @@ use super::{
     stored::{optional_time, optional_uuid, time},
 };
 use crate::{
-    Incoming, Letter, LetterState,
+    Incoming, Letter, LetterFilter, LetterState,
     letter::{NewLetter, OtherLetter, Reason, TakenLetter, Verdict, storable},
 };
 
@@ -134,6 +134,40 @@ pub(super) async fn next_due(
     let next = sqlx::query_scalar(sql::NEXT_DUE).bind(queue.as_str());
     let micros: Option<i64> = run(limit, next.fetch_one(connection)).await?;
     Ok(micros.map(TimeDelta::microseconds))
+}
+
+/// Letters in order, from behind one.
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    queue: &QueueName,
+    filter: &LetterFilter,
+    (after, rows): (i64, usize),
+) -> Result<Vec<Letter>, StoreError> {
+    let page = sqlx::query(sql::LETTERS_PAGE)
+        .bind(queue.as_str())
+        .bind(after)
+        .bind(filter.state.map(LetterState::as_str))
+        .bind(filter.cqrs_id.as_deref())
+        .bind(filter.reason.as_deref())
+        .bind(filter.fingerprint.as_deref())
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX));
+    let rows = run(limit, page.fetch_all(connection)).await?;
+    rows.iter()
+        .map(|row| letter(row).map_err(classify))
+        .collect()
+}
+
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    queue: &QueueName,
+    ids: &[i64],
+) -> Result<u64, StoreError> {
+    let purge = sqlx::query(sql::PURGE_LETTERS)
+        .bind(queue.as_str())
+        .bind(list_of(ids));
+    Ok(run(limit, purge.execute(connection)).await?.rows_affected())
 }
 
 pub(super) async fn list(

@@ -20,6 +20,8 @@ statements! {
     DESCRIBE_KEYS = "describe_keys",
     DESCRIBE_REFERENCES = "describe_references",
     DISCARD_LETTERS = "discard_letters",
+    LETTERS_PAGE = "letters_page",
+    PURGE_LETTERS = "purge_letters",
     FORGET_DELETES = "forget_deletes",
     FORGET_WORKERS = "forget_workers",
     IMPORT_LETTER = "import_letter",

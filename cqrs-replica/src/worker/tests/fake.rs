@@ -21,8 +21,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterState, Models,
-    ReplicaSession, ReplicaStatus, ReplicaStore, UnpublishedLetter, WorkerBeat,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
+    Models, ReplicaSession, ReplicaStatus, ReplicaStore, UnpublishedLetter, WorkerBeat,
 };
 
 /// Something that the worker did.
@@ -311,6 +311,20 @@ impl ReplicaSession for Fake {
         _: &QueueName,
         _: Option<&[i64]>,
     ) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn letter_page(
+        &mut self,
+        _: &QueueName,
+        _: &LetterFilter,
+        _: i64,
+        _: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn letter_purge(&mut self, _: &QueueName, _: &[i64]) -> Result<u64, StoreError> {
         Ok(0)
     }
 

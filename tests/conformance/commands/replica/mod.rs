@@ -3,6 +3,7 @@
 mod bad_rows;
 mod clearing;
 mod diffs;
+mod letters;
 mod live;
 mod load;
 mod site;
@@ -46,6 +47,9 @@ macro_rules! suite {
             diffs::keys_are_listed_in_order_and_by_filter,
             diffs::composite_and_text_keys_are_listed_and_compared,
             diffs::what_has_changed_since_is_spared,
+            letters::letters_are_chosen_by_model_reason_and_fingerprint,
+            letters::bodies_are_dumped_and_stay,
+            letters::what_is_purged_is_gone_for_good,
         );
     };
 }

@@ -150,6 +150,13 @@ impl<E: Engine> Site<E> {
         command
     }
 
+    /// Adds lines to the last model of `cqrs.toml`.
+    pub(super) fn configure(&self, lines: &str) {
+        let path = self.directory.path().join("cqrs.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text + lines).unwrap();
+    }
+
     /// Writes a file and answers its path.
     pub(super) fn write(&self, name: &str, text: &str) -> String {
         let path = self.directory.path().join(name);
