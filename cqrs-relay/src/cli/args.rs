@@ -27,13 +27,16 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Forward events until told to stop: SIGTERM finishes what is in flight, a second one stops at once.
+    #[command(after_help = "Example: cqrs-relay run --config cqrs.toml")]
     Run(Run),
     /// Create the tables of the master side, or bring them up to date.
+    #[command(after_help = "Example: cqrs-relay migrate --database postgres://localhost/shop")]
     Migrate,
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[command(flatten)]
     Table(super::table_args::TableCommand),
     /// Show how the outbox is doing.
+    #[command(after_help = "Example: cqrs-relay status --json")]
     Status {
         /// As JSON.
         #[arg(long)]
@@ -74,6 +77,7 @@ pub(super) struct Run {
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadCommand {
     /// List dead rows, newest first.
+    #[command(after_help = "Example: cqrs-relay dead list --limit 10")]
     List {
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
@@ -83,6 +87,7 @@ pub(super) enum DeadCommand {
         json: bool,
     },
     /// Show one dead row with its body.
+    #[command(after_help = "Example: cqrs-relay dead show 17")]
     Show {
         /// Its number.
         id: i64,
@@ -91,6 +96,7 @@ pub(super) enum DeadCommand {
         json: bool,
     },
     /// Put rows back into the outbox.
+    #[command(after_help = "Example: cqrs-relay dead retry --all")]
     Retry {
         #[command(flatten)]
         which: Named,
@@ -99,6 +105,7 @@ pub(super) enum DeadCommand {
         force: bool,
     },
     /// Delete rows for good.
+    #[command(after_help = "Example: cqrs-relay dead discard 17 18")]
     Discard(Named),
 }
 

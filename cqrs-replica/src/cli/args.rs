@@ -197,11 +197,12 @@ impl Letters {
             return Which::All;
         }
         if self.ids.is_empty() {
-            let mut filter = LetterFilter::default();
-            filter.cqrs_id = self.cqrs_id;
-            filter.reason = self.reason;
-            filter.fingerprint = self.fingerprint;
-            return Which::Matching(filter);
+            return Which::Matching(LetterFilter {
+                state: None,
+                cqrs_id: self.cqrs_id,
+                reason: self.reason,
+                fingerprint: self.fingerprint,
+            });
         }
         self.ids.sort_unstable();
         self.ids.dedup();
@@ -225,12 +226,12 @@ pub(super) struct Matching {
 
 impl Matching {
     pub(super) fn filter(self, state: StateFilter) -> LetterFilter {
-        let mut filter = LetterFilter::default();
-        filter.state = state.state();
-        filter.cqrs_id = self.cqrs_id;
-        filter.reason = self.reason;
-        filter.fingerprint = self.fingerprint;
-        filter
+        LetterFilter {
+            state: state.state(),
+            cqrs_id: self.cqrs_id,
+            reason: self.reason,
+            fingerprint: self.fingerprint,
+        }
     }
 }
 

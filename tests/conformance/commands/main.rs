@@ -6,4 +6,5 @@
 )]
 
 mod master;
+mod reference;
 mod replica;
