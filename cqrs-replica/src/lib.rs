@@ -20,6 +20,7 @@ mod lane;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod letter;
 mod letters;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod load;
 mod migrate;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -75,7 +75,7 @@ pub(super) async fn with_capture(config: &Config, command: CaptureCommand) -> an
     unsupported(database, &scheme)
 }
 
-fn unsupported(database: &SecretUrl, scheme: &str) -> anyhow::Result<()> {
+pub(super) fn unsupported(database: &SecretUrl, scheme: &str) -> anyhow::Result<()> {
     bail!(
         "master.database is {database}, but this program was built without support for \
          {scheme}://: build it with the feature `postgres` or `sqlite`"

@@ -17,15 +17,12 @@ impl KeyMembers {
         }
         let id = vec!["id".to_owned()];
         let mut candidates = Vec::new();
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
         if let Some(table) = model.target.table() {
             candidates.push(of_table(table));
             if table.key.len() > 1 {
                 return Self(candidates);
             }
         }
-        #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
-        let _ = model;
         if !candidates.contains(&id) {
             candidates.push(id);
         }

@@ -17,7 +17,6 @@
 //! right, and loses those that the dump does not have: not before, as the table would be empty for a
 //! while, but once all the others are there.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod clear;
 mod keys;
 mod lane;
@@ -36,7 +35,6 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use clear::{Cleared, begin, clear};
 pub use report::{FailedLine, LoadEvent, Loaded, Seen};
 

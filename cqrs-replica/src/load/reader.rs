@@ -145,7 +145,6 @@ impl<S: ReplicaStore> Reader<S> {
                 known.join(", ")
             )));
         };
-        #[cfg(any(feature = "postgres", feature = "sqlite"))]
         if self.options.clear.is_some() && model.target.table().is_none() {
             return Err(LoadError::Dump(format!(
                 "the events of model {cqrs_id} go to a handler, and there is no table to clear: load it \
