@@ -64,6 +64,7 @@ pub struct Worker<S: ReplicaStore, T: Transport> {
     config: Arc<WorkerConfig>,
     clock: Arc<dyn Clock>,
     id: Uuid,
+    started: CancellationToken,
 }
 
 impl<S: ReplicaStore, T: Transport> Worker<S, T> {
@@ -84,7 +85,14 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
             config: Arc::new(config),
             clock,
             id: worker_id,
+            started: CancellationToken::new(),
         }
+    }
+
+    /// Is cancelled once the worker has found its configuration, tables and database usable.
+    #[cfg(feature = "cli")]
+    pub(crate) fn started(&self) -> CancellationToken {
+        self.started.clone()
     }
 
     /// Works until it is told to stop.
@@ -126,6 +134,7 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
             models = %self.model_names(),
             "the worker starts"
         );
+        self.started.cancel();
         let vitals = Arc::new(Vitals::new());
         let drained = CancellationToken::new();
         let mut tasks = Tasks::default();

@@ -15,3 +15,4 @@ mod single_events;
 #[cfg(feature = "servers")]
 mod tls;
 mod under_load;
+mod workers;

@@ -18,4 +18,6 @@ mod signals;
 pub use options::{LogFormat, Options};
 pub use program::run;
 pub use progress::{Progress, ProgressArgs};
+#[cfg(unix)]
+pub use signals::Hangups;
 pub use signals::Signals;

@@ -36,6 +36,30 @@ impl Signals {
     }
 }
 
+/// SIGHUP, which ends a process that does not listen to it. Listens from its creation on.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The signal cannot be listened to.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one. Those that come before it is called count as one.
+    ///
+    /// # Cancellation
+    /// None is lost.
+    pub async fn next(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}
+
 /// Listens to ctrl-c.
 #[cfg(windows)]
 #[derive(Debug)]

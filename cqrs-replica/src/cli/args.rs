@@ -1,5 +1,8 @@
 //! The arguments.
 
+#[cfg(unix)]
+use std::num::NonZeroU16;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cqrs_core::cli::Options;
 
@@ -34,7 +37,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Apply events until told to stop: SIGTERM finishes what is in hand, a second one stops at once.
-    #[command(after_help = "Example: cqrs-replica run --config cqrs.toml")]
+    #[command(after_help = "Example: cqrs-replica run --workers 4 --config cqrs.toml")]
     Run(Run),
     /// Create the tables of the replica side, or bring them up to date.
     #[command(after_help = "Example: cqrs-replica migrate --database postgres://localhost/billing")]
@@ -63,6 +66,15 @@ pub(super) enum Command {
 /// What `run` takes. Texts, since the configuration checks them and says what is wrong.
 #[derive(Debug, Default, Args)]
 pub(super) struct Run {
+    /// How many worker processes to run and to start again when they end; SIGHUP replaces them one
+    /// after the other. Without it, one worker in this process.
+    #[cfg(unix)]
+    #[arg(short, long, value_name = "N")]
+    pub(super) workers: Option<NonZeroU16>,
+    /// The number of this worker process: what the parent adds to the arguments of its children.
+    #[cfg(unix)]
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    pub(super) supervised: Option<NonZeroU16>,
     /// How many messages may be unacknowledged, instead of `replica.prefetch`.
     #[arg(long, value_name = "N")]
     pub(super) prefetch: Option<String>,

@@ -40,6 +40,8 @@ mod run;
 mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(unix)]
+mod workers;
 
 use std::process::ExitCode;
 
@@ -87,7 +89,7 @@ impl Cli {
         let replica = config.require_replica()?;
         let store: S = database::open(replica)?;
         match self.command {
-            Command::Run(_) => run::run(store, &config, models()?).await,
+            Command::Run(arguments) => run::run(store, &config, models()?, &arguments).await,
             Command::Migrate => {
                 crate::migrate(&replica.database).await?;
                 output::line("the tables are up to date")

@@ -1,7 +1,11 @@
 //! `run`.
 
-use std::sync::Arc;
+#[cfg(unix)]
+use std::num::NonZeroU16;
+use std::{convert::Infallible, sync::Arc};
 
+#[cfg(unix)]
+use anyhow::Context;
 use cqrs_core::{
     SystemClock,
     cli::{
@@ -11,8 +15,11 @@ use cqrs_core::{
     config::Config,
     transport::Transport,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{Database, settings};
+#[cfg(unix)]
+use super::workers;
+use super::{Database, args, settings};
 use crate::{Model, Models, Shutdown, Worker, WorkerConfig, new_worker_id};
 
 /// Applies events until a signal says stop.
@@ -20,6 +27,7 @@ pub(super) async fn run<S: Database>(
     store: S,
     config: &Config,
     handlers: Vec<Model<S>>,
+    arguments: &args::Run,
 ) -> anyhow::Result<()> {
     // Before anything else: from here on a signal is a request.
     let signals = Signals::new()?;
@@ -35,6 +43,7 @@ pub(super) async fn run<S: Database>(
         models,
         config: settings::worker(replica),
         signals,
+        processes: Processes::of(arguments)?,
     };
     broker::with(broker, "cqrs-replica", work).await
 }
@@ -44,6 +53,44 @@ struct Work<S: Database> {
     models: Models<S>,
     config: WorkerConfig,
     signals: Signals,
+    processes: Processes,
+}
+
+/// This process among those of `--workers`.
+enum Processes {
+    /// There are no others.
+    Alone,
+    #[cfg(unix)]
+    Parent(NonZeroU16),
+    #[cfg(unix)]
+    Child(workers::Parent),
+}
+
+impl Processes {
+    #[cfg(unix)]
+    fn of(arguments: &args::Run) -> anyhow::Result<Self> {
+        Ok(match (arguments.supervised, arguments.workers) {
+            (Some(_), _) => Self::Child(
+                workers::Parent::by_stdin().context("--supervised is for --workers to say")?,
+            ),
+            (None, Some(count)) => Self::Parent(count),
+            (None, None) => Self::Alone,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &args::Run) -> anyhow::Result<Self> {
+        Ok(Self::Alone)
+    }
+
+    /// What a child owes its parent.
+    async fn attend(self, started: CancellationToken, drain: CancellationToken) -> Infallible {
+        match self {
+            #[cfg(unix)]
+            Self::Child(parent) => parent.attend(started, drain).await,
+            _ => std::future::pending().await,
+        }
+    }
 }
 
 impl<S: Database> WithTransport for Work<S> {
@@ -53,7 +100,14 @@ impl<S: Database> WithTransport for Work<S> {
             models,
             config,
             mut signals,
+            processes,
         } = self;
+        // Only now: what the children will refuse has been refused.
+        #[cfg(unix)]
+        if let Processes::Parent(count) = processes {
+            config.validate()?;
+            return workers::supervise(count, config.drain_timeout, signals).await;
+        }
         let worker_id = new_worker_id(&SystemClock);
         let shutdown = Shutdown::new();
         let worker = Worker::new(
@@ -64,9 +118,11 @@ impl<S: Database> WithTransport for Work<S> {
             Arc::new(SystemClock),
             worker_id,
         );
+        let started = worker.started();
         tokio::select! {
             ended = worker.run(shutdown.clone()) => Ok(ended?),
             never = signals.stop(&shutdown) => match never {},
+            never = processes.attend(started, shutdown.drain.clone()) => match never {},
         }
     }
 }
