@@ -78,9 +78,8 @@ async fn all_end(pids: &[Pid]) -> Result<()> {
 }
 
 /// Waits until so many workers say that they have started, ever.
-async fn starts(parent: &mut Process, count: usize) -> Result<()> {
+async fn starts(parent: &Process, count: usize) -> Result<()> {
     until("the workers start", PATIENCE, async || {
-        parent.expect_running()?;
         let log = parent.log();
         let seen = log.matches("the worker starts").count();
         Ok(if seen >= count {
@@ -92,9 +91,8 @@ async fn starts(parent: &mut Process, count: usize) -> Result<()> {
     .await
 }
 
-async fn says(parent: &mut Process, text: &str) -> Result<()> {
+async fn says(parent: &Process, text: &str) -> Result<()> {
     until("the parent tells what has happened", PATIENCE, async || {
-        parent.expect_running()?;
         let log = parent.log();
         Ok(if log.contains(text) {
             Seen::Yes
@@ -109,15 +107,15 @@ async fn says(parent: &mut Process, text: &str) -> Result<()> {
 async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice() -> Result<()> {
     let stack = Stack::embedded().await?;
     stack.prepare().await?;
-    let mut parent = supervised(&stack, WORKER, "2")?;
-    starts(&mut parent, 2).await?;
+    let parent = supervised(&stack, WORKER, "2")?;
+    starts(&parent, 2).await?;
     let relay = stack.relay("relay")?;
     let play = async {
         ledger::in_the_middle(&stack.replica, PATIENCE).await?;
         let before = children(&parent)?;
         ensure!(before.len() == 2, "{before:?}");
         kill_process(before[0], Signal::KILL)?;
-        starts(&mut parent, 3).await?;
+        starts(&parent, 3).await?;
         let after = children(&parent)?;
         ensure!(after.len() == 2 && after[0] == before[1], "{after:?}");
         Ok(())
@@ -138,8 +136,8 @@ async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice()
 async fn sigterm_ends_all_workers_well() -> Result<()> {
     let stack = Stack::embedded().await?;
     stack.prepare().await?;
-    let mut parent = supervised(&stack, WORKER, "3")?;
-    starts(&mut parent, 3).await?;
+    let parent = supervised(&stack, WORKER, "3")?;
+    starts(&parent, 3).await?;
     let workers = children(&parent)?;
     ensure!(workers.len() == 3, "{workers:?}");
     parent.terminate().await?;
@@ -157,8 +155,8 @@ async fn sigterm_ends_all_workers_well() -> Result<()> {
 async fn workers_end_with_a_parent_that_is_killed() -> Result<()> {
     let stack = Stack::embedded().await?;
     stack.prepare().await?;
-    let mut parent = supervised(&stack, WORKER, "2")?;
-    starts(&mut parent, 2).await?;
+    let parent = supervised(&stack, WORKER, "2")?;
+    starts(&parent, 2).await?;
     let workers = children(&parent)?;
     parent.kill().await?;
     all_end(&workers).await?;
@@ -172,11 +170,11 @@ async fn workers_end_with_a_parent_that_is_killed() -> Result<()> {
 async fn sighup_replaces_the_workers_one_after_the_other() -> Result<()> {
     let stack = Stack::embedded().await?;
     stack.prepare().await?;
-    let mut parent = supervised(&stack, WORKER, "2")?;
-    starts(&mut parent, 2).await?;
+    let parent = supervised(&stack, WORKER, "2")?;
+    starts(&parent, 2).await?;
     let before = children(&parent)?;
     parent.signal(Signal::HUP)?;
-    says(&mut parent, "all workers have been replaced").await?;
+    says(&parent, "all workers have been replaced").await?;
     let after = children(&parent)?;
     ensure!(after.len() == 2, "{after:?}");
     ensure!(!after.iter().any(|pid| before.contains(pid)), "{after:?}");
@@ -199,8 +197,8 @@ async fn sighup_replaces_the_workers_one_after_the_other() -> Result<()> {
 async fn a_new_configuration_that_is_wrong_leaves_the_other_workers_running() -> Result<()> {
     let stack = Stack::embedded().await?;
     stack.prepare().await?;
-    let mut parent = supervised(&stack, WORKER, "2")?;
-    starts(&mut parent, 2).await?;
+    let parent = supervised(&stack, WORKER, "2")?;
+    starts(&parent, 2).await?;
     let before = children(&parent)?;
     let right = read_to_string(stack.config())?;
     write(
@@ -208,12 +206,12 @@ async fn a_new_configuration_that_is_wrong_leaves_the_other_workers_running() ->
         right.replace("[replica]", "[replica]\nlanes = 0"),
     )?;
     parent.signal(Signal::HUP)?;
-    says(&mut parent, "a new worker did not start").await?;
+    says(&parent, "a new worker did not start").await?;
     let spared = children(&parent)?;
     let spared: Vec<_> = before.iter().filter(|pid| spared.contains(pid)).collect();
     ensure!(spared.len() == 1, "{spared:?} of {before:?}");
     write(stack.config(), right)?;
-    starts(&mut parent, 3).await?;
+    starts(&parent, 3).await?;
     parent.terminate().await
 }
 
