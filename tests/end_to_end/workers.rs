@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cqrs_tests::{
     ledger,
     process::Process,
@@ -14,6 +14,7 @@ use cqrs_tests::{
     writers::{self, Load},
 };
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::{net::TcpListener, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const WORKER: &str = "ledger-worker-sqlite";
@@ -238,27 +239,80 @@ async fn workers_that_never_work_are_given_up() -> Result<()> {
     Ok(())
 }
 
+/// A server that hangs up on everyone counts the attempts.
 #[tokio::test]
 async fn a_database_that_is_away_is_waited_for() -> Result<()> {
     let stack = Stack::embedded().await?;
+    let server = TcpListener::bind("127.0.0.1:0").await?;
     let right = read_to_string(stack.config())?;
     let here = format!("[replica]\ndatabase = \"{}\"", stack.replica.url());
-    let away = "[replica]\ndatabase = \"postgres://nobody@127.0.0.1:1/nothing\"";
+    let port = server.local_addr()?.port();
+    let away = format!("[replica]\ndatabase = \"postgres://nobody@127.0.0.1:{port}/nothing\"");
     ensure!(right.contains(&here), "{right}");
-    write(stack.config(), right.replace(&here, away))?;
+    write(stack.config(), right.replace(&here, &away))?;
     let mut parent = supervised(&stack, "ledger-worker-postgres", "2")?;
-    until("both try again and again", PATIENCE, async || {
-        let log = parent.log();
-        let tries = log.matches("database").count();
-        Ok(if tries >= 8 {
-            Seen::Yes
-        } else {
-            Seen::NotYet(log)
-        })
-    })
-    .await?;
+    let attempts = async {
+        for _ in 0..12 {
+            drop(server.accept().await?);
+        }
+        anyhow::Ok(())
+    };
+    let attempts = timeout(PATIENCE, attempts).await;
+    attempts.with_context(|| parent.log())??;
+    parent.expect_running()?;
     let log = parent.log();
     ensure!(!log.contains("a worker has ended"), "{log}");
-    parent.expect_running()?;
+    ensure!(log.matches("a worker process").count() == 2, "{log}");
+    drop(server);
     parent.terminate().await
+}
+
+/// Starts two workers, the first of which hears nothing any more. It may hold a lock that the other
+/// one needs.
+async fn one_is_deaf(stack: &Stack) -> Result<(Process, Vec<Pid>)> {
+    stack.prepare().await?;
+    let parent = supervised(stack, WORKER, "2")?;
+    starts(&parent, 2).await?;
+    let workers = children(&parent)?;
+    kill_process(workers[0], Signal::STOP)?;
+    Ok((parent, workers))
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_finish_in_time_is_killed_and_told_of() -> Result<()> {
+    let mut stack = Stack::embedded().await?;
+    let variable = "CQRS_REPLICA_DRAIN_TIMEOUT".to_owned();
+    stack.environment.push((variable, "1s".to_owned()));
+    let (parent, workers) = one_is_deaf(&stack).await?;
+    let Err(failure) = parent.terminate().await else {
+        bail!("the parent says that all is well");
+    };
+    let failure = failure.to_string();
+    ensure!(failure.contains("exit status: 1"), "{failure}");
+    ensure!(
+        failure.contains("of 2 workers did not stop well"),
+        "{failure}"
+    );
+    ensure!(
+        !workers.iter().any(|worker| runs(*worker)),
+        "one still runs"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_kills_what_still_runs() -> Result<()> {
+    let stack = Stack::embedded().await?;
+    let (parent, workers) = one_is_deaf(&stack).await?;
+    until("the worker is killed", PATIENCE, async || {
+        let log = parent.log();
+        if log.contains("a worker is killed") {
+            return Ok(Seen::Yes);
+        }
+        // Those that follow the first closely count as one with it.
+        parent.signal(Signal::TERM)?;
+        Ok(Seen::NotYet(log))
+    })
+    .await?;
+    all_end(&workers).await
 }

@@ -315,6 +315,16 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn there_is_at_least_one_worker() {
+        let Command::Run(run) = parse("r run -w 4").unwrap().command else {
+            panic!("it is run");
+        };
+        assert_eq!(run.workers, NonZeroU16::new(4));
+        assert!(parse("r run --workers 0").is_err());
+    }
+
     #[test]
     fn letters_are_named_or_all_of_them_are_meant() {
         let ids = |line: &str| match parse(line).unwrap().command {
