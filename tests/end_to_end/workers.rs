@@ -174,6 +174,10 @@ async fn sighup_replaces_the_workers_one_after_the_other() -> Result<()> {
     let parent = supervised(&stack, WORKER, "2")?;
     starts(&parent, 2).await?;
     let before = children(&parent)?;
+    // As `pkill -HUP` does: to all of this name. What the workers get is not theirs to act on.
+    for worker in &before {
+        kill_process(*worker, Signal::HUP)?;
+    }
     parent.signal(Signal::HUP)?;
     says(&parent, "all workers have been replaced").await?;
     let after = children(&parent)?;

@@ -6,6 +6,7 @@ use std::{
     os::{fd::AsFd, unix::net},
 };
 
+use cqrs_core::cli::Hangups;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -16,7 +17,11 @@ use super::program::STARTED;
 
 /// The process that has started this one.
 #[derive(Debug)]
-pub(in crate::cli) struct Parent(UnixStream);
+pub(in crate::cli) struct Parent {
+    link: UnixStream,
+    /// SIGHUP to all processes of this name is the parent's to act on, and must not end this one.
+    _hangups: Hangups,
+}
 
 impl Parent {
     /// By stdin, which is a socket.
@@ -28,7 +33,10 @@ impl Parent {
         // Anything else than a socket has no such name.
         stream.local_addr()?;
         stream.set_nonblocking(true)?;
-        UnixStream::from_std(stream).map(Self)
+        Ok(Self {
+            link: UnixStream::from_std(stream)?,
+            _hangups: Hangups::new()?,
+        })
     }
 
     /// Tells the parent when the worker has started, and the worker to drain when the parent has
@@ -45,9 +53,9 @@ impl Parent {
                 () = started.cancelled(), if !told => {
                     told = true;
                     // If nobody is there any more, the next read says so.
-                    let _ = self.0.write_all(&[STARTED]).await;
+                    let _ = self.link.write_all(&[STARTED]).await;
                 }
-                read = self.0.read(&mut byte) => if !matches!(read, Ok(1..)) {
+                read = self.link.read(&mut byte) => if !matches!(read, Ok(1..)) {
                     break;
                 },
             }
