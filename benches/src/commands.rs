@@ -60,7 +60,7 @@ pub(crate) async fn measure(rows: u32) -> Result<()> {
     for arguments in [&["diff"][..], &["diff", "--content"]] {
         let mut master = vec!["--model", "account"];
         master.splice(0..0, arguments.iter().copied());
-        let [left, right] = site.pipe(&master, arguments).await?;
+        let [left, right] = site.pipe(&master, &["diff"]).await?;
         let what = arguments.join(" ");
         show(&format!("{what} of the master, piped"), rows, &left, None);
         show(&format!("{what} of the replica, piped"), rows, &right, None);

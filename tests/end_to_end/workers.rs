@@ -104,11 +104,12 @@ async fn says(parent: &Process, text: &str) -> Result<()> {
     .await
 }
 
-#[tokio::test]
-async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice() -> Result<()> {
-    let stack = Stack::embedded().await?;
+async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice(
+    stack: Stack,
+    worker: &str,
+) -> Result<()> {
     stack.prepare().await?;
-    let parent = supervised(&stack, WORKER, "2")?;
+    let parent = supervised(&stack, worker, "2")?;
     starts(&parent, 2).await?;
     let relay = stack.relay("relay")?;
     let play = async {
@@ -131,6 +132,30 @@ async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice()
     ensure!(log.contains("restarts=1"), "{log}");
     relay.terminate().await?;
     parent.terminate().await
+}
+
+mod embedded {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice() -> Result<()> {
+        let stack = Stack::embedded().await?;
+        super::a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice(stack, WORKER)
+            .await
+    }
+}
+
+#[cfg(feature = "servers")]
+mod servers {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice() -> Result<()> {
+        let stack = Stack::servers().await?;
+        let worker = "ledger-worker-postgres";
+        super::a_killed_worker_is_started_again_and_nothing_is_lost_or_applied_twice(stack, worker)
+            .await
+    }
 }
 
 #[tokio::test]
