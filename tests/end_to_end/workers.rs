@@ -16,7 +16,7 @@ use cqrs_tests::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{net::TcpListener, time::timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const WORKER: &str = "ledger-worker-sqlite";
 const LOAD: Load = Load {
     writers: 4,
