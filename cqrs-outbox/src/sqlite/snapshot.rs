@@ -105,17 +105,31 @@ impl SqliteSnapshot {
             if count == 0 {
                 continue;
             }
-            sqlx::query(statement)
-                .bind(cqrs_id)
-                .bind(named.to_string())
-                .bind(SystemClock.now().timestamp_micros())
-                .execute(&mut self.connection)
-                .await
-                .map_err(classify)?;
+            let named = named.to_string();
+            let mut attempts = 1;
+            loop {
+                let written = sqlx::query(statement)
+                    .bind(cqrs_id)
+                    .bind(&named)
+                    .bind(SystemClock.now().timestamp_micros())
+                    .execute(&mut self.connection)
+                    .await
+                    .map_err(classify);
+                match written {
+                    Ok(_) => break,
+                    // Each has waited for the lock as long as one may; it goes to whoever asks at the
+                    // right moment, and among busy writers that may be someone else for a while.
+                    Err(StoreError::Conflict(_)) if attempts < ATTEMPTS => attempts += 1,
+                    Err(error) => return Err(error),
+                }
+            }
         }
         Ok(())
     }
 }
+
+/// How often a page's revisions are tried to be written among writers who hold the lock.
+const ATTEMPTS: u32 = 24;
 
 /// How many instances get their revisions in one transaction.
 const PAGE: usize = 1_000;
