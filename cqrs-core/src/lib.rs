@@ -1,9 +1,11 @@
 //! The vocabulary of the `cqrs` workspace: what an event is, how it looks on the wire, how often a
-//! failure is tried again, what time it is, and how messages reach a broker and come from one.
+//! failure is tried again, what time it is, how messages reach a broker and come from one, and the
+//! [`bus`] of commands and queries.
 //!
 //! Nothing here knows a database of yours. With no feature on, the crate is plain data and traits;
 //! `rabbitmq` and `embedded` bring the transports, `postgres` and `sqlite` what the stores share.
 
+pub mod bus;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -28,6 +30,7 @@ mod signal;
 mod slot;
 mod store_error;
 pub mod stream;
+mod token;
 mod trace_context;
 pub mod transport;
 pub mod wire;
@@ -44,4 +47,5 @@ pub use shutdown::Shutdown;
 pub use signal::{Signal, UnknownSignal};
 pub use slot::{SLOTS, Slot};
 pub use store_error::StoreError;
+pub use token::{Token, TokenError};
 pub use trace_context::{TraceContext, TraceContextError};

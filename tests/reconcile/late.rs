@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Result, ensure};
 use cqrs_tests::{
+    pause::pause,
     process::Process,
     wait::{Seen, until},
 };
@@ -87,7 +88,7 @@ async fn a_stopped_worker_and_a_stopped_relay_are_waited_for(world: World) -> Re
     let worker = world.worker()?;
     world.save(1..=5, "first").await?;
     world.arrived("first", 5).await?;
-    worker.signal(rustix::process::Signal::STOP)?;
+    pause(&worker, world.stack.directory.path()).await?;
     world.save([1], "second").await?;
     until("it is sent", PATIENCE, async || {
         let rows = "select cast(count(*) as text) from cqrs_outbox";

@@ -38,6 +38,31 @@ pub async fn within<T>(
     }
 }
 
+/// What a driver's error means, whichever driver's it is.
+#[must_use]
+pub fn classify(error: sqlx::Error) -> StoreError {
+    #[cfg(feature = "postgres")]
+    if let sqlx::Error::Database(database) = &error
+        && database
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .is_some()
+    {
+        return postgres::classify(error);
+    }
+    #[cfg(feature = "sqlite")]
+    if let sqlx::Error::Database(database) = &error
+        && database
+            .try_downcast_ref::<sqlx::sqlite::SqliteError>()
+            .is_some()
+    {
+        return sqlite::classify(error);
+    }
+    match classify_driver(error) {
+        Ok(error) => StoreError::Backend(error),
+        Err(classified) => classified,
+    }
+}
+
 /// The classes that do not depend on the database.
 fn classify_driver(error: sqlx::Error) -> Result<Box<dyn sqlx::error::DatabaseError>, StoreError> {
     Err(match error {
