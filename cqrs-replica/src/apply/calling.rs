@@ -4,6 +4,7 @@ use std::{any::Any, error::Error, panic::AssertUnwindSafe, time::Duration};
 
 use cqrs_core::Event;
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use super::backend::Failed;
 use crate::{
@@ -26,14 +27,25 @@ pub(crate) enum Called {
     Overdue(Fault),
 }
 
-/// Calls a handler. A panic is a failure like any other, but one that is not tried again.
+/// Calls a handler, inside a span that says for which event, so that lines of its own can be told apart
+/// and traced back to the command behind it. A panic is a failure like any other, but one that is not tried again.
 pub(crate) async fn call<S: ReplicaStore>(
     handler: &dyn DynHandler<S>,
     tx: &mut S::Connection,
     event: &Event,
 ) -> Called {
+    let span = tracing::info_span!(
+        "handle",
+        cqrs_id = event.cqrs_id.as_str(),
+        instance_pk = event.key.canonical(),
+        revision = event.revision.0,
+        signal = event.signal.as_str(),
+        correlation_id = event.correlation(),
+    );
+    // Entered already when the handler makes its future.
+    let call = async { handler.apply(tx, event).await }.instrument(span);
     // What a panicking handler leaves behind is the transaction, which is rolled back.
-    let call = AssertUnwindSafe(handler.apply(tx, event)).catch_unwind();
+    let call = AssertUnwindSafe(call).catch_unwind();
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(Ok(()))) => Called::Done,
         Ok(Ok(Err(failure))) => refused(failure),

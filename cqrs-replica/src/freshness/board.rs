@@ -181,6 +181,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Whether nothing is wanted that can exist.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// The instances, each once, in the order of their places.
     pub(super) fn instances(&self) -> Vec<&InstanceId> {
         let mut instances: Vec<_> = self.places.iter().collect();

@@ -4,8 +4,8 @@ use std::{fmt::Debug, future::Future, time::Duration};
 
 use cqrs_core::{CqrsId, QueueName, RetryPolicy, StoreError};
 use cqrs_replica::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterState, Model, Models, ReplicaSession,
-    ReplicaStore, TableModel,
+    Applied, ApplyPolicy, DueLetters, Freshness, Incoming, Letter, LetterState, Model, Models,
+    ReplicaSession, ReplicaStore, TableModel,
 };
 
 use super::message::Message;
@@ -54,6 +54,9 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
 
     /// Makes two tables, `hen` and `egg`, whose rows refer to each other by these rules.
     fn circle(&self, rules: &str) -> impl Future<Output = ()> + Send;
+
+    /// Of a replica here, by the tests' own pool.
+    fn freshness(&self, queue: QueueName, kept: Vec<CqrsId>) -> Freshness;
 
     /// All statements of the store.
     fn statements() -> &'static [(&'static str, &'static str)];
@@ -377,6 +380,20 @@ macro_rules! suite {
             bookkeeping::the_need_to_reconcile_is_not_forgotten,
             bookkeeping::tombstones_are_pruned_by_age,
             bookkeeping::letters_are_pruned_by_state_and_age,
+            freshness::what_is_applied_is_fresh_at_once,
+            freshness::what_comes_later_is_noticed,
+            freshness::a_delete_is_waited_for,
+            freshness::a_tombstone_of_another_count_says_nothing,
+            freshness::models_that_are_not_kept_are_not_waited_for,
+            freshness::another_queues_state_is_not_this_ones,
+            freshness::keys_are_taken_as_they_are,
+            freshness::a_letter_that_holds_an_event_is_named,
+            freshness::a_dead_letter_is_named,
+            freshness::a_database_without_the_tables_is_an_error,
+            freshness::two_hundred_who_wait_make_few_statements,
+            freshness::whoever_looks_may_be_dropped_at_any_moment,
+            spans::a_handlers_lines_know_their_event,
+            spans::what_became_of_an_event_is_said_with_its_correlation,
             schema::every_statement_prepares,
             schema::migrating_again_changes_nothing,
             schema::a_database_without_the_tables_is_refused,

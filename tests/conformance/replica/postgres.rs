@@ -1,7 +1,10 @@
 //! The replica in PostgreSQL.
 
-use cqrs_core::{StoreError, database::postgres::PostgresConfig};
-use cqrs_replica::postgres::{PostgresReplica, migrate, statements};
+use cqrs_core::{CqrsId, QueueName, StoreError, database::postgres::PostgresConfig};
+use cqrs_replica::{
+    Freshness,
+    postgres::{PostgresReplica, migrate, statements},
+};
 use cqrs_tests::postgres::TestDatabase;
 use sqlx::{
     AssertSqlSafe, Executor, PgConnection, PgPool, Row, SqlSafeStr, postgres::PgPoolOptions,
@@ -123,6 +126,10 @@ impl Fixture for Database {
         ] {
             self.execute(&sql).await;
         }
+    }
+
+    fn freshness(&self, queue: QueueName, kept: Vec<CqrsId>) -> Freshness {
+        Freshness::postgres(self.pool.clone(), queue, kept)
     }
 
     fn statements() -> &'static [(&'static str, &'static str)] {

@@ -1,8 +1,8 @@
 //! The replica in SQLite.
 
-use cqrs_core::{SecretUrl, StoreError, database::sqlite::SqliteConfig};
+use cqrs_core::{CqrsId, QueueName, SecretUrl, StoreError, database::sqlite::SqliteConfig};
 use cqrs_replica::{
-    Applied, ReplicaSession, TableModel,
+    Applied, Freshness, ReplicaSession, TableModel,
     sqlite::{SqliteReplica, migrate, statements},
 };
 use sqlx::{
@@ -131,6 +131,10 @@ impl Fixture for Database {
             );
             self.execute(&sql).await;
         }
+    }
+
+    fn freshness(&self, queue: QueueName, kept: Vec<CqrsId>) -> Freshness {
+        Freshness::sqlite(self.pool.clone(), queue, kept)
     }
 
     fn statements() -> &'static [(&'static str, &'static str)] {

@@ -11,11 +11,11 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
         .find(|(found, _)| *found == name)
         .unwrap();
     let types = match name {
-        "lock" | "states" => "text, text[], text[]",
+        "lock" | "states" | "applied_revisions" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
         "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
-        "supersede" => "text, text[], text[], bigint[]",
+        "supersede" | "letters_holding" => "text, text[], text[], bigint[]",
         "take_unpublished" => "text, text[], bigint, bigint",
         "import_letter" => {
             "text, boolean, text, integer, uuid, text, bytea, text, boolean, boolean, text, text, text, \
@@ -56,6 +56,16 @@ async fn hot_statements_use_their_indexes() {
                 "states",
                 "'q', array['account'], array['7']",
                 vec!["cqrs_replica_state_pkey"],
+            ),
+            (
+                "applied_revisions",
+                "'q', array['account'], array['7']",
+                vec!["cqrs_replica_state_pkey"],
+            ),
+            (
+                "letters_holding",
+                "'q', array['account'], array['7'], array[1]",
+                vec!["cqrs_dead_letter_instance", "cqrs_dead_letter_state"],
             ),
             (
                 "others",
