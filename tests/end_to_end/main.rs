@@ -8,6 +8,7 @@ mod captured;
 #[cfg(feature = "servers")]
 mod catalog;
 mod dead_letters;
+mod freshness;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;
