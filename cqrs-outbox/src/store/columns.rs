@@ -2,7 +2,7 @@
 
 use std::{error::Error, str::FromStr};
 
-use cqrs_core::{CqrsId, QueueName, Signal, Slot, StoreError, Token, TraceContext, json::Object};
+use cqrs_core::{CqrsId, QueueName, Signal, Slot, StoreError, TraceContext, json::Object};
 use serde_json::value::RawValue;
 
 use super::Instance;
