@@ -12,6 +12,8 @@ pub mod dead;
 pub mod diff;
 mod error;
 mod failure;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod freshness;
 mod handler;
 mod heartbeat;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -60,6 +62,8 @@ pub use cqrs_core::Shutdown;
 pub use cqrs_macros::Replica;
 pub use error::WorkerError;
 pub use failure::Failure;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use freshness::{Freshness, NotFresh};
 pub use handler::Handler;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use hooks::Hooks;

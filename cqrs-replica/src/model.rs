@@ -45,6 +45,11 @@ impl<S: ReplicaStore> Models<S> {
     pub fn iter(&self) -> impl Iterator<Item = &Model<S>> {
         self.by_id.values()
     }
+
+    /// What they are called, in no order.
+    pub fn cqrs_ids(&self) -> impl Iterator<Item = CqrsId> {
+        self.by_id.keys().cloned()
+    }
 }
 
 impl<S: ReplicaStore> Clone for Models<S> {

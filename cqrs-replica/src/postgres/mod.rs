@@ -5,6 +5,7 @@ mod broker_letters;
 mod catalog;
 mod connection;
 mod error;
+mod freshness;
 mod letters;
 mod reconcile;
 mod references;

@@ -9,6 +9,7 @@ macro_rules! statements {
 }
 
 statements! {
+    APPLIED_REVISIONS = "applied_revisions",
     BEAT = "beat",
     CHANGE_LETTERS = "change_letters",
     CLOSE_LETTERS = "close_letters",
@@ -29,6 +30,7 @@ statements! {
     IS_REFERENCED = "is_referenced",
     KNOWN_STATES = "known_states",
     LETTERS = "letters",
+    LETTERS_HOLDING = "letters_holding",
     LETTERS_OF = "letters_of",
     MARK_PUBLISHED = "mark_published",
     NEXT_DUE = "next_due",

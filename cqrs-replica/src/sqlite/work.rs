@@ -266,7 +266,7 @@ impl Work for SqliteWork<'_> {
 }
 
 /// A list as a JSON array, which takes the place of arrays here.
-fn json<T: Serialize + ?Sized>(list: &T) -> String {
+pub(super) fn json<T: Serialize + ?Sized>(list: &T) -> String {
     serde_json::to_string(list).expect("numbers and strings always serialise")
 }
 
