@@ -5,11 +5,11 @@ use std::time::Duration;
 use cqrs_core::{
     StoreError, Token,
     bus::{Begun, CommandRecord, CommandStore, Kept},
-    database::postgres::classify,
+    database::postgres::{begin, classify},
 };
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::{record::begin_with, rows::get, sql};
+use super::{rows::get, sql};
 use crate::{CommandTransaction, store::columns::Table};
 
 /// Where a bus executes commands: a database with the outbox's tables, through a pool of the service's.
@@ -74,7 +74,7 @@ impl CommandStore for PostgresCommands {
     type Transaction = CommandTransaction<Transaction<'static, Postgres>>;
 
     async fn begin(&self, command: &CommandRecord) -> Result<Begun<Self::Transaction>, StoreError> {
-        let mut inner = begin_with(&self.pool, self.begin).await?;
+        let mut inner = begin(&self.pool, self.begin).await?;
         let claimed = sqlx::query(sql::COMMAND_CLAIM)
             .bind(command.id)
             .bind(command.name)
