@@ -73,12 +73,12 @@ pub(crate) async fn measure(rows: u32) -> Result<()> {
 
     let changed = rows / 10;
     let plain = site.update(changed).await?;
-    tell("UPDATE, not captured", changed, plain, None, None);
+    show("UPDATE, not captured", changed, &plain, None);
     let install = ["capture", "install", "--model", "account"];
     site.run("cqrs-relay", &install).await?;
     let captured = site.update(changed).await?;
-    let beside = Some(("not captured", plain));
-    tell("UPDATE, captured", changed, captured, None, beside);
+    let beside = Some(("not captured", plain.elapsed));
+    show("UPDATE, captured", changed, &captured, beside);
     let events = "select count(*)::text from cqrs_outbox";
     let events = site.master.number(events).await?;
     ensure!(
@@ -177,15 +177,23 @@ impl Site {
         Ok(started.elapsed())
     }
 
-    async fn update(&self, rows: u32) -> Result<Duration> {
+    /// The peak is that of the server's process behind the connection, with what it touched of the
+    /// shared buffers.
+    async fn update(&self, rows: u32) -> Result<Cost> {
         let mut connection = self.connect(&self.master).await?;
+        let server: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut connection)
+            .await?;
         let started = Instant::now();
         let done = sqlx::query("update account set balance = balance + 1 where id <= $1")
             .bind(i64::from(rows))
             .execute(&mut connection)
             .await?;
+        let elapsed = started.elapsed();
         ensure!(done.rows_affected() == u64::from(rows), "rows are missing");
-        Ok(started.elapsed())
+        let status = format!("/proc/{server}/status");
+        let peak = high_water(Path::new(&status)).context("the server is on another machine")?;
+        Ok(Cost { elapsed, peak })
     }
 
     async fn run(&self, program: &str, arguments: &[&str]) -> Result<Cost> {

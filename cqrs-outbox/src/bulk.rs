@@ -100,7 +100,7 @@ impl Recorder {
             rows.add(model)?;
             drafts.push(Change::saved(model).into_draft()?);
         }
-        let folded = self.fold(drafts)?;
+        let folded = self.fold(drafts, tx.command())?;
         if !rows.is_empty() {
             rows.sort_by_key();
             let written = tx.insert(&rows).await?;
@@ -131,7 +131,7 @@ impl Recorder {
             rows.add(after)?;
             drafts.push(Change::updated(before, after).into_draft()?);
         }
-        let folded = self.fold(drafts)?;
+        let folded = self.fold(drafts, tx.command())?;
         if !rows.is_empty() {
             let written = tx.update(&rows).await?;
             rows.check_count(written)?;

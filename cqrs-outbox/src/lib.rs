@@ -6,6 +6,8 @@ mod bulk;
 pub mod capture;
 mod change;
 mod coalesce;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod command_transaction;
 mod entry;
 mod error;
 mod fold;
@@ -29,6 +31,8 @@ mod transaction;
 pub use about::About;
 pub use bulk::{bulk_create, bulk_update};
 pub use change::Change;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use command_transaction::CommandTransaction;
 // What the calls here take and answer with, so that a master needs no other crate of ours.
 pub use cqrs_core::{InstanceKey, KeyPart, Revision, SecretUrl, Signal, StoreError, form};
 #[cfg(feature = "derive")]

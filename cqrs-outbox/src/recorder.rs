@@ -9,6 +9,7 @@ use std::{
 
 use cqrs_core::{CqrsId, InstanceKey};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     About, Change, OpenTransaction, Problem, RecordError, Recorded,
@@ -241,12 +242,24 @@ impl Recorder {
     where
         T: OpenTransaction + ?Sized,
     {
-        let folded = self.fold(drafts)?;
+        let folded = self.fold(drafts, tx.command())?;
         self.write_folded(tx, &folded, coalesce).await
     }
 
     /// Makes events of changes, and checks all that can be checked before anything is written.
-    pub(crate) fn fold(&self, drafts: Vec<Draft>) -> Result<Folded, RecordError> {
+    ///
+    /// Without a say of the change or of this recorder, a command's id is the correlation id.
+    pub(crate) fn fold(
+        &self,
+        mut drafts: Vec<Draft>,
+        command: Option<Uuid>,
+    ) -> Result<Folded, RecordError> {
+        if let Some(id) = command.filter(|_| self.correlation_id.is_none()) {
+            for draft in &mut drafts {
+                let given = draft.correlation_id.take();
+                draft.correlation_id = given.or_else(|| Some(format!("\"{id}\"")));
+            }
+        }
         if let Some(ttl) = self.ttl {
             let invalid = |problem| match drafts.first() {
                 Some(draft) => draft.invalid(problem),

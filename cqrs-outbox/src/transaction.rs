@@ -62,6 +62,7 @@ mod sealed {
     use std::error::Error;
 
     use cqrs_core::CqrsId;
+    use uuid::Uuid;
 
     use super::{Future, StoreError};
     use crate::{
@@ -72,6 +73,11 @@ mod sealed {
 
     /// The database's half of a record.
     pub trait Writer: Send {
+        /// The command that is being executed in it.
+        fn command(&self) -> Option<Uuid> {
+            None
+        }
+
         /// Writes entries of different instances, or of one with the same state. With `coalesce` those
         /// of instances whose revision this transaction has raised before are left for
         /// [`Self::rewrite`]. Those that were filtered out and not live are missing from the answer.

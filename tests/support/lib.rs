@@ -18,7 +18,21 @@ pub mod writers;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
-/// The guide's examples compile.
+/// The guide's examples compile, and those of its story run.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/guide.md")]
-pub struct Guide;
+mod guide {
+    #[doc = include_str!("../../docs/guide/1-crud.md")]
+    pub struct Crud;
+    #[doc = include_str!("../../docs/guide/2-commands-and-queries.md")]
+    pub struct CommandsAndQueries;
+    #[doc = include_str!("../../docs/guide/3-events.md")]
+    pub struct Events;
+    #[doc = include_str!("../../docs/guide/4-replicas.md")]
+    pub struct Replicas;
+    #[doc = include_str!("../../docs/guide/master.md")]
+    pub struct Master;
+    #[doc = include_str!("../../docs/guide/replica.md")]
+    pub struct Replica;
+    #[doc = include_str!("../../docs/guide/values.md")]
+    pub struct Values;
+}

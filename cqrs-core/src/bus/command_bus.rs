@@ -91,7 +91,7 @@ impl<S: CommandStore, H> CommandBus<S, H> {
     {
         let name = C::NAME;
         let span = info_span!(
-            "command", name, %id, attempts = Empty, outcome = Empty, duration = Empty
+            "command", command = name, %id, attempts = Empty, outcome = Empty, duration = Empty
         );
         let observation = Observation::begin(Kind::Command, name, &*self.clock);
         let attempts = self.attempts(id, command, &span).instrument(span.clone());

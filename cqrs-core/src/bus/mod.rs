@@ -83,6 +83,24 @@
 //! }
 //! ```
 //!
+//! ```compile_fail,E0119
+//! # use cqrs_core::bus::*;
+//! # #[derive(serde::Serialize)] struct Close;
+//! # impl Command for Close { const NAME: &'static str = "close"; type Output = (); }
+//! # struct Accounts;
+//! impl<S: CommandStore> CommandHandler<Close, S> for Accounts {
+//! #   type Error = std::convert::Infallible;
+//! #   async fn handle(&self, _: &Close, _: &mut Context<'_, S>) -> Result<(), Failure<Self::Error>> { Ok(()) }
+//!     // …
+//! }
+//! // conflicting implementations of trait `CommandHandler<Close, _>` for type `Accounts`
+//! impl<S: CommandStore> CommandHandler<Close, S> for Accounts {
+//! #   type Error = std::convert::Infallible;
+//! #   async fn handle(&self, _: &Close, _: &mut Context<'_, S>) -> Result<(), Failure<Self::Error>> { Ok(()) }
+//!     // …
+//! }
+//! ```
+//!
 //! # When not to use it
 //! A service whose views write one row each needs no bus: a transaction and `outbox::record` do. Take it
 //! where rules span rows, where callers repeat their requests, or where a user has to see their own

@@ -3,7 +3,10 @@
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::QueryStore;
-use crate::{StoreError, database::postgres::classify};
+use crate::{
+    StoreError,
+    database::postgres::{begin, classify},
+};
 
 /// Gives query handlers transactions in which the server refuses writes, each with one snapshot.
 #[derive(Debug, Clone)]
@@ -23,18 +26,7 @@ impl QueryStore for PostgresQueries {
     type Transaction = Transaction<'static, Postgres>;
 
     async fn begin(&self) -> Result<Self::Transaction, StoreError> {
-        let pool = self.pool.clone();
-        // sqlx 0.9 gives a connection whose `begin` was cancelled back to its pool inside the
-        // transaction. Dropping the handle does not stop the task, which then rolls back.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the caller's cancellation must not cut it"
-        )]
-        let begun = tokio::spawn(async move { pool.begin_with(READ_ONLY).await });
-        match begun.await {
-            Ok(begun) => begun.map_err(classify),
-            Err(stopped) => Err(StoreError::Unavailable(stopped.into())),
-        }
+        begin(&self.pool, READ_ONLY).await
     }
 
     async fn end(&self, transaction: Self::Transaction) -> Result<(), StoreError> {

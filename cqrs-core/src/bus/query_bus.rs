@@ -65,7 +65,7 @@ impl<S: QueryStore, H> QueryBus<S, H> {
         let name = Q::NAME;
         let span = info_span!(
             "query",
-            name,
+            query = name,
             attempts = Empty,
             outcome = Empty,
             duration = Empty

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgDatabaseError, PgSslMode},
 };
 
@@ -64,6 +64,32 @@ pub async fn connect(config: &PostgresConfig) -> Result<PgConnection, StoreError
         ("tcp_keepalives_count", "3".to_owned()),
     ]);
     within(config.connect_timeout, classify, options.connect()).await
+}
+
+/// Begins a transaction on a pool with this statement.
+///
+/// # Errors
+/// A failure of the database.
+///
+/// # Cancel safety
+/// Safe. (sqlx 0.9's own `begin` is not: cancelled at the wrong moment, it gives a connection back to
+/// the pool that is still inside the transaction.)
+pub async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    // Dropping the handle does not stop the task: it ends with an orderly transaction that nobody
+    // takes, and rolls it back.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the caller's cancellation must not cut it"
+    )]
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    match begun.await {
+        Ok(begun) => begun.map_err(classify),
+        Err(stopped) => Err(StoreError::Unavailable(stopped.into())),
+    }
 }
 
 /// Applies the missing migrations of a set on a connection of its own, which may take its time.

@@ -1,6 +1,7 @@
 //! The outbox in `PostgreSQL`.
 
 mod capture;
+mod commands;
 mod dead;
 mod fetch;
 mod instances;
@@ -17,6 +18,7 @@ mod sql;
 mod store;
 mod tables;
 
+pub use commands::PostgresCommands;
 pub(crate) use migrations::{MIGRATIONS, migrate};
 pub use reader::PostgresReader;
 pub use session::PostgresSession;

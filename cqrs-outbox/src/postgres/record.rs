@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use cqrs_core::{CqrsId, Revision, StoreError, database::postgres::classify};
+use cqrs_core::{
+    CqrsId, Revision, StoreError,
+    database::postgres::{begin, classify},
+};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction, postgres::PgRow};
 
 use super::{
@@ -178,18 +181,7 @@ impl Begin for &PgPool {
     type Transaction = Transaction<'static, Postgres>;
 
     async fn begin_transaction(self) -> Result<Self::Transaction, StoreError> {
-        let pool = self.clone();
-        // Dropping the handle does not stop the task: it ends with an orderly transaction that
-        // nobody takes, and rolls it back.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the caller's cancellation must not cut it"
-        )]
-        let begun = tokio::spawn(async move { pool.begin().await });
-        match begun.await {
-            Ok(begun) => begun.map_err(classify),
-            Err(stopped) => Err(StoreError::Unavailable(stopped.into())),
-        }
+        begin(self, "BEGIN").await
     }
 }
 

@@ -44,3 +44,7 @@ pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");
 pub(super) const IN_HAND: &str = include_str!("sql/in_hand.sql");
 pub(super) const SOURCE_SESSION: &str = include_str!("sql/source_session.sql");
 pub(super) const LIVE_RELAYS: &str = include_str!("sql/live_relays.sql");
+pub(super) const COMMAND_CLAIM: &str = include_str!("sql/command_claim.sql");
+pub(super) const COMMAND_KEPT: &str = include_str!("sql/command_kept.sql");
+pub(super) const COMMAND_KEEP: &str = include_str!("sql/command_keep.sql");
+pub(super) const COMMAND_FORGET: &str = include_str!("sql/command_forget.sql");

@@ -28,6 +28,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "capture",
             sql: include_str!("../../migrations/sqlite/outbox/0003_capture.sql"),
         },
+        Migration {
+            number: 4,
+            name: "command",
+            sql: include_str!("../../migrations/sqlite/outbox/0004_command.sql"),
+        },
     ],
 };
 

@@ -1,6 +1,7 @@
 //! The outbox in `SQLite`.
 
 mod capture;
+mod commands;
 mod dead;
 mod fetch;
 mod instances;
@@ -18,6 +19,7 @@ mod store;
 mod tables;
 mod transaction;
 
+pub use commands::SqliteCommands;
 pub(crate) use migrations::{MIGRATIONS, migrate};
 pub use reader::SqliteReader;
 pub use session::SqliteSession;

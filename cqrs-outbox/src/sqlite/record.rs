@@ -29,7 +29,7 @@ type State = (Revision, DateTime<Utc>);
 /// The highest id of the outbox when a transaction began that holds the write lock since: rows after
 /// it are its own, whether `record` has written them or a trigger.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark(i64);
+pub(super) struct Mark(pub(super) i64);
 
 impl OpenTransaction for SqliteConnection {}
 

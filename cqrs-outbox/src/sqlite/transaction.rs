@@ -29,6 +29,11 @@ pub struct RecordingTransaction<'c> {
 }
 
 impl RecordingTransaction<'_> {
+    /// The highest id of the outbox when it began.
+    pub(super) const fn mark(&self) -> i64 {
+        self.mark.0
+    }
+
     /// Makes everything permanent, the events with the rest.
     ///
     /// # Errors

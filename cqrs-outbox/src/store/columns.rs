@@ -17,6 +17,8 @@ impl Table {
     #[cfg(feature = "sqlite")]
     pub(crate) const RELAY: Self = Self("cqrs_relay");
     pub(crate) const LEASE: Self = Self("cqrs_relay_lease");
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const COMMAND: Self = Self("cqrs_command");
 
     /// A value that cannot be read.
     pub(crate) fn corrupt(
@@ -29,6 +31,16 @@ impl Table {
             column,
             source: source.into(),
         }
+    }
+
+    /// A value that is null only inside the transaction that writes it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn filled(
+        self,
+        column: &'static str,
+        value: Option<String>,
+    ) -> Result<String, StoreError> {
+        value.ok_or_else(|| self.corrupt(column, "it is missing"))
     }
 
     /// A text that must be of some form.
