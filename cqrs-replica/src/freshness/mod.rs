@@ -12,7 +12,7 @@
 //! makes an event come: one that is a dead letter, that nobody sends, or that the model leaves out
 //! (`only_direct_syncs`) ends in [`NotFresh::TimedOut`]; so does the delete of an instance whose tombstone
 //! has been pruned. Where a handler's event is dead and a later one of its instance was applied, the later
-//! one counts.
+//! one counts. A sync repeats a revision, and is not waited for where that is applied already.
 //!
 //! All waits of one process look together. Whoever's turn has come looks for all others whose turn is near,
 //! in one statement on one connection; the rest wait in memory. A wait looks at once, then after 3 ms, and

@@ -177,6 +177,17 @@ async fn hot_statements_use_their_indexes() {
             vec!["PRIMARY KEY (queue=? AND cqrs_id=? AND instance_pk=?)"],
         ),
         (
+            "applied_revisions",
+            vec!["PRIMARY KEY (queue=? AND cqrs_id=? AND instance_pk=?)"],
+        ),
+        (
+            "letters_holding",
+            vec![
+                "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=? AND revision=?)",
+                "cqrs_dead_letter_state (queue=? AND state=?)",
+            ],
+        ),
+        (
             "others",
             vec![
                 "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?)",

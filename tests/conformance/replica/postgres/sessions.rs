@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use cqrs_core::{Event, StoreError};
+use cqrs_core::{Event, Revision, StoreError, Token};
 use cqrs_replica::{
     Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel, WaitReason,
     postgres::{PostgresConfig, PostgresReplica},
 };
 use sqlx::{Connection, PgConnection};
+use tokio::task::JoinSet;
 
 use super::{
     super::{
@@ -271,4 +272,31 @@ async fn a_name_with_a_nul_is_refused_as_a_type() {
     );
     let error = replica.letters().await.remove(0).error.unwrap();
     assert!(error.contains("\"name\""), "{error}");
+}
+
+/// The server throws out whoever looks, again and again.
+#[tokio::test]
+async fn a_wait_outlives_its_connections() {
+    const CUT: &str = "select cast(pg_terminate_backend(pid) as text) from pg_stat_activity
+        where datname = current_database() and query like '-- cqrs-replica: applied_revisions%'";
+    let mut replica = Replica::<Database>::accounts().await;
+    let freshness = replica
+        .fixture
+        .freshness(replica.policy.queue.clone(), vec![id("account")]);
+    let mut waits = JoinSet::new();
+    for key in ["1", "2", "3"] {
+        let token = Token::new([("account".to_owned(), key.to_owned(), Revision(0))]);
+        let freshness = freshness.clone();
+        waits.spawn(async move { freshness.wait_for(&token, Duration::from_mins(1)).await });
+    }
+    let mut cut = 0;
+    while cut < 5 {
+        cut += replica.rows(CUT).await.len();
+        assert!(waits.try_join_next().is_none(), "a wait has ended");
+    }
+    let batch = [1, 2, 3].map(|key| account(key, 0, "a"));
+    replica.apply(&batch).await;
+    for answer in waits.join_all().await {
+        answer.unwrap();
+    }
 }
