@@ -1,9 +1,10 @@
 //! Measures the path from commit to replica, beside raw baselines in the same run.
 //!
 //! `scripts/services start`, `. target/services/env`, then
-//! `cargo run --release -p cqrs-benches -- drain`, `… -- latency` or `… -- commands`.
+//! `cargo run --release -p cqrs-benches -- drain`, `… -- latency`, `… -- bus` or `… -- commands`.
 
 mod baseline;
+mod bus;
 mod commands;
 mod pipeline;
 
@@ -34,6 +35,12 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         events: u32,
     },
+    /// How fast commands and queries go through the bus, beside the same statements by hand.
+    Bus {
+        /// Calls of each kind.
+        #[arg(long, default_value_t = 10_000)]
+        calls: u32,
+    },
     /// How fast the commands go through a large table, and in how much memory. They are the binaries beside
     /// this one: `cargo build --release -p cqrs-relay -p cqrs-replica` first.
     Commands {
@@ -48,6 +55,7 @@ async fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Drain { events } => drain(events).await,
         Command::Latency { events } => latency(events).await,
+        Command::Bus { calls } => bus::measure(calls).await,
         Command::Commands { rows } => commands::measure(rows).await,
     }
 }
@@ -66,7 +74,7 @@ fn show(what: &str, events: u32, elapsed: Duration, baseline: Option<(&str, Dura
         )
     });
     println!(
-        "{what:<42} {:>8.2} s {rate:>9.0} events/s{ratio}",
+        "{what:<42} {:>8.2} s {rate:>9.0}/s{ratio}",
         elapsed.as_secs_f64()
     );
 }

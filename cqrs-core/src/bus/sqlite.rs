@@ -13,7 +13,8 @@ pub struct SqliteQueries {
 
 impl SqliteQueries {
     /// Reads from the same database as `pool`, through connections of its own, which cannot write
-    /// (`PRAGMA query_only`); up to 4 of them, opened when they are needed.
+    /// (`PRAGMA query_only`); up to 4 of them, opened when they are needed. It has to be a file: a
+    /// database in memory is each connection's own.
     #[must_use]
     pub fn new(pool: &SqlitePool) -> Self {
         let options = pool.connect_options().as_ref().clone();
