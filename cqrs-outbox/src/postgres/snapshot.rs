@@ -30,6 +30,9 @@ pub struct PostgresSnapshot {
     content: bool,
     after: Option<After>,
     ended: bool,
+    /// When it began, in microseconds. What is given a revision has it as of then: whatever was written
+    /// since is newer.
+    moment: i64,
 }
 
 impl PostgresSnapshot {
@@ -41,6 +44,10 @@ impl PostgresSnapshot {
     ) -> Result<Self, StoreError> {
         connection
             .execute("begin isolation level repeatable read read only")
+            .await
+            .map_err(classify)?;
+        let moment = sqlx::query_scalar("select (extract(epoch from now()) * 1000000)::bigint")
+            .fetch_one(&mut connection)
             .await
             .map_err(classify)?;
         // Whoever records an instance for the first time just now is waited for.
@@ -56,6 +63,7 @@ impl PostgresSnapshot {
             content: scan.content,
             after: scan.after,
             ended: false,
+            moment,
         };
         // What does not fit is told now.
         snapshot.select().count()?;
@@ -77,7 +85,12 @@ impl PostgresSnapshot {
         let mut given = HashMap::new();
         let cqrs_id = self.table.source().cqrs_id().as_str();
         if !missing.never.is_empty() {
-            let seed = || sqlx::query(sql::SEED).bind(cqrs_id).bind(&missing.never);
+            let seed = || {
+                sqlx::query(sql::SEED)
+                    .bind(cqrs_id)
+                    .bind(&missing.never)
+                    .bind(self.moment)
+            };
             given.extend(stamps(&mut self.seeder, seed).await?);
         }
         if !missing.deleted.is_empty() {
@@ -91,8 +104,25 @@ impl PostgresSnapshot {
                     .bind(cqrs_id)
                     .bind(keys.clone())
                     .bind(revisions.clone())
+                    .bind(self.moment)
             };
             given.extend(stamps(&mut self.seeder, revive).await?);
+        }
+        let first = missing.never.iter().map(|key| (key.as_str(), 0));
+        let next = missing.deleted.iter();
+        let next = next.map(|(key, revision)| (key.as_str(), revision + 1));
+        let (keys, revisions): (Vec<&str>, Vec<i64>) = first
+            .chain(next)
+            .filter(|(key, _)| !given.contains_key(*key))
+            .unzip();
+        if !keys.is_empty() {
+            let seeded = || {
+                sqlx::query(sql::SEEDED)
+                    .bind(cqrs_id)
+                    .bind(keys.clone())
+                    .bind(revisions.clone())
+            };
+            given.extend(stamps(&mut self.seeder, seeded).await?);
         }
         Ok(given)
     }

@@ -38,6 +38,7 @@ pub(super) const CAPTURE_RELATIONS: &str = include_str!("sql/capture_relations.s
 pub(super) const CAPTURE_TRIGGERS: &str = include_str!("sql/capture_triggers.sql");
 pub(super) const CAPTURE_LOCK: &str = include_str!("sql/capture_lock.sql");
 pub(super) const SEED: &str = include_str!("sql/seed.sql");
+pub(super) const SEEDED: &str = include_str!("sql/seeded.sql");
 pub(super) const REVIVE: &str = include_str!("sql/revive.sql");
 pub(super) const UNSENT: &str = include_str!("sql/unsent.sql");
 pub(super) const WITHOUT_QUEUE: &str = include_str!("sql/without_queue.sql");

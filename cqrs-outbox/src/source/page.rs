@@ -249,6 +249,11 @@ pub(crate) fn instances<R>(
         let Some(found) = place.and_then(|place| instances.get_mut(place)) else {
             continue;
         };
+        // The database may take another key for equal to the one asked for, in its text ('ab ' for
+        // 'ab'): that is another instance, and the one asked for is not there.
+        if met.instance_pk != found.instance_pk {
+            continue;
+        }
         if let Ok(Some((key, code_data))) = instance(table, &met, &row) {
             found.key = key;
             found.revision = met.revision;

@@ -28,9 +28,9 @@ pub(super) struct Look {
     pub(super) ranges_differing: u32,
     /// How many rows were exchanged for the sake of ranges that differ.
     pub(super) rows_exchanged: u64,
-    /// The rows that seem to differ.
-    pub(super) suspects: Vec<Suspect>,
-    /// Whether there are more.
+    /// The ranges that differ, in groups of a size that is looked at at a time.
+    pub(super) groups: Vec<BTreeSet<u32>>,
+    /// Whether there are more differences than a round deals with.
     pub(super) more: bool,
 }
 
@@ -109,8 +109,8 @@ pub(super) fn hash(content: &str, hasher: &mut ContentHasher) -> ContentHash {
     hasher.hash(content).unwrap_or(ContentHash(0))
 }
 
-/// Looks at both tables.
-pub(super) async fn look<R: ReplicaReader, M: MasterSide>(
+/// Compares the sums of both tables.
+pub(super) async fn sums<R: ReplicaReader, M: MasterSide>(
     master: &mut M,
     scanner: &mut Scanner<'_, R>,
     cqrs_id: &CqrsId,
@@ -125,29 +125,32 @@ pub(super) async fn look<R: ReplicaReader, M: MasterSide>(
         let problem = "it answered with another number of ranges than was asked for";
         return Err(ReconcileError::Master(problem.into()));
     };
-    let mut found = Look {
+    Ok(Look {
         rows: ours.rows().max(theirs.rows()),
         ranges: count,
         ranges_differing: u32::try_from(differing.len()).unwrap_or(u32::MAX),
+        groups: groups(differing),
         ..Look::default()
-    };
-    for group in groups(differing) {
-        if found.suspects.len() >= MOST {
-            found.more = true;
-            break;
-        }
-        let (theirs, ours) = tokio::join!(
-            master.rows(cqrs_id, fields, count, &group),
-            scanner.rows(count, &group)
-        );
-        let (theirs, ours) = (theirs.map_err(ReconcileError::Master)?, ours?);
-        found.rows_exchanged += theirs.len() as u64;
-        suspects(theirs, ours, &mut found.suspects);
-    }
-    found
-        .suspects
-        .sort_by(|one, other| one.instance_pk.cmp(&other.instance_pk));
-    Ok(found)
+    })
+}
+
+/// The rows of a group of ranges that seem to differ, and how many rows were exchanged for them.
+pub(super) async fn suspects<R: ReplicaReader, M: MasterSide>(
+    master: &mut M,
+    scanner: &mut Scanner<'_, R>,
+    cqrs_id: &CqrsId,
+    fields: &BTreeSet<String>,
+    (count, group): (u32, &BTreeSet<u32>),
+) -> Result<(Vec<Suspect>, u64), ReconcileError> {
+    let (theirs, ours) = tokio::join!(
+        master.rows(cqrs_id, fields, count, group),
+        scanner.rows(count, group)
+    );
+    let (theirs, ours) = (theirs.map_err(ReconcileError::Master)?, ours?);
+    let exchanged = theirs.len() as u64;
+    let mut found = differing(theirs, ours);
+    found.sort_by(|one, other| one.instance_pk.cmp(&other.instance_pk));
+    Ok((found, exchanged))
 }
 
 fn groups(differing: Vec<(u32, u64)>) -> Vec<BTreeSet<u32>> {
@@ -166,11 +169,11 @@ fn groups(differing: Vec<(u32, u64)>) -> Vec<BTreeSet<u32>> {
     groups
 }
 
-fn suspects(
+fn differing(
     theirs: HashMap<String, (InstanceKey, RowMark)>,
     mut ours: HashMap<String, (String, RowMark)>,
-    suspects: &mut Vec<Suspect>,
-) {
+) -> Vec<Suspect> {
+    let mut suspects = Vec::new();
     for (instance_pk, (key, mark)) in theirs {
         let our_mark = ours.remove(&instance_pk).map(|(_, mark)| mark);
         if Difference::between(Some(mark), our_mark).is_some() {
@@ -188,4 +191,5 @@ fn suspects(
             ),
         }
     }
+    suspects
 }

@@ -95,7 +95,34 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         hasher: hasher.clone(),
         rate: options.rate,
     };
-    let look = look::look(master, &mut scanner, cqrs_id, &fields, theirs.rows).await?;
+    let mut look = look::sums(master, &mut scanner, cqrs_id, &fields, theirs.rows).await?;
+    // Group by group, so that what only seems to differ makes room for what does.
+    let mut first = Vec::new();
+    for group in std::mem::take(&mut look.groups) {
+        if first.len() >= look::MOST {
+            look.more = true;
+            break;
+        }
+        let mut scanner = Scanner {
+            reader: &mut reader,
+            table: &table,
+            hasher: hasher.clone(),
+            rate: options.rate,
+        };
+        let group = (look.ranges, &group);
+        let (suspects, exchanged) =
+            look::suspects(master, &mut scanner, cqrs_id, &fields, group).await?;
+        look.rows_exchanged += exchanged;
+        let mut sides = Comparer {
+            master,
+            reader: &mut reader,
+            table: &table,
+            cqrs_id,
+            hasher: hasher.clone(),
+        };
+        let compared = sides.compare(suspects.into_iter()).await?;
+        first.extend(compared.into_iter().filter(|row| row.difference.is_some()));
+    }
     let mut report = Reconciled::new(cqrs_id, &look);
     let mut sides = Comparer {
         master,
@@ -104,7 +131,6 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         cqrs_id,
         hasher,
     };
-    let first = sides.compare(look.suspects.into_iter()).await?;
     let mut differing = HashMap::new();
     for row in first {
         match row.difference {

@@ -13,7 +13,9 @@ with locked as (
 update cqrs_revision as known
 set
     revision = known.revision + 1,
-    updated = greatest(clock_timestamp(), known.updated + interval '1 microsecond'),
+    updated = greatest(
+        timestamptz 'epoch' + $4 * interval '1 microsecond', known.updated + interval '1 microsecond'
+    ),
     deleted = false,
     began = true,
     xid = null

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use cqrs_core::{InstanceKey, Signal, filter::Filter};
+use cqrs_core::{Clock, InstanceKey, Signal, SystemClock, filter::Filter};
 use cqrs_outbox::{
     self as outbox, Change,
     source::{Scan, SourceReader, SourceSnapshot, SourceStore},
@@ -143,6 +143,29 @@ pub(crate) async fn a_snapshot_is_of_one_moment<W: World>(world: W) -> Result<()
     while let Some(moved) = writers.join_next().await {
         assert!(moved?? > 0);
     }
+    Ok(())
+}
+
+/// Rows that were never recorded, read by two at once: each gives some their revisions, and both see all.
+/// Those are of the moment that is seen, so that what is written meanwhile is newer.
+pub(crate) async fn two_snapshots_at_once_both_have_all<W: World>(world: W) -> Result<()> {
+    accounts(&world).await?;
+    let store = world.store();
+    let table = store.table(model("thing", &["id"])).await?;
+    let mut first = store.snapshot(&table, Scan::new()).await?;
+    let mut second = store.snapshot(&table, Scan::new()).await?;
+    let moment = SystemClock.now();
+    let mut seen = [0, 0];
+    for (turn, limit) in [(0, 100), (1, 200), (0, 200), (1, 100)] {
+        let snapshot = if turn == 0 { &mut first } else { &mut second };
+        let page = snapshot.next(limit).await?.unwrap();
+        assert_eq!(page.recording, 0);
+        assert!(page.rows.iter().all(|row| row.updated <= moment));
+        seen[turn] += page.rows.len();
+    }
+    assert_eq!(seen, [300, 300]);
+    first.close().await;
+    second.close().await;
     Ok(())
 }
 
