@@ -41,9 +41,13 @@ pub fn key_text(dialect: Dialect, value: &str, type_name: &str) -> String {
         Dialect::Postgres => match type_name {
             // Whatever the session's zone and style.
             "timestamp with time zone" | "timestamp without time zone" | "date" => {
-                format!("trim(both '\"' from {})", postgres(value, type_name))
+                format!(
+                    "(trim(both '\"' from {}) collate \"C\")",
+                    postgres(value, type_name)
+                )
             }
-            _ => format!("{value}::text"),
+            // Byte by byte, whatever the column's own order, as all our tables compare keys.
+            _ => format!("({value}::text collate \"C\")"),
         },
         Dialect::Sqlite => format!(
             "case typeof({value}) when 'blob' then {} else cast({value} as text) end",

@@ -33,6 +33,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "command",
             sql: include_str!("../../migrations/postgres/outbox/0004_command.sql"),
         },
+        Migration {
+            number: 5,
+            name: "capture_sessions",
+            sql: include_str!("../../migrations/postgres/outbox/0005_capture_sessions.sql"),
+        },
     ],
 };
 

@@ -7,4 +7,5 @@ mod parts;
 mod record;
 mod rights;
 mod scale;
+mod traps;
 mod writes;

@@ -19,7 +19,7 @@ use cqrs_core::{
 use crate::source::Source;
 
 /// Raised with each change of the text below.
-pub(super) const FORM: i64 = 1;
+pub(super) const FORM: i64 = 2;
 
 /// The most changes in a batch, and about the most bytes of their states: both become arrays.
 const BATCH: u32 = 5_000;
@@ -149,7 +149,7 @@ pub(super) fn function(source: &Source, around: &Surroundings, body: &str) -> Ve
              set search_path = {path}\n\
              set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres'\n\
              set bytea_output = 'hex' set extra_float_digits = 1\n\
-             set row_security = off\n\
+             set row_security = off set standard_conforming_strings = on\n\
              set enable_seqscan = off set enable_nestloop = off set enable_hashagg = off\n\
              set cursor_tuple_fraction = 1 set plan_cache_mode = force_generic_plan set jit = off\n\
              as {tag}{body}{tag}"
@@ -242,7 +242,7 @@ end
 }
 
 /// Changes as arrays, in the order of the keys. Each aggregate sees the rows of a batch in the same
-/// order.
+/// order. Rows of several heirs that have the same key are taken for one.
 fn batches(changes: &str) -> String {
     format!(
         "            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
@@ -252,9 +252,12 @@ fn batches(changes: &str) -> String {
                     + sum(coalesce(octet_length(state), 0) + coalesce(octet_length(previous), 0))
                         over so_far / {BATCH_BYTES} as part
                 from (
+                    select distinct on (pk) * from (
 {changes}
+                    ) as met
+                    order by pk
                 ) as change
-                window so_far as (order by pk collate \"C\" rows unbounded preceding)
+                window so_far as (order by pk rows unbounded preceding)
             ) as placed
             group by part
             order by part"
@@ -319,8 +322,11 @@ impl<'s> Rows<'s> {
         )
     }
 
+    /// A foreign key that cascades may write a row several times for one statement, and all versions are
+    /// in the same two tables, in the order in which they were made: the first of before and the last of
+    /// after count.
     fn updated(&self) -> String {
-        let side = |table: &str| {
+        let side = |table: &str, order: &str| {
             let Self {
                 shown,
                 state,
@@ -342,9 +348,12 @@ impl<'s> Rows<'s> {
             let columns = columns.concat();
             format!(
                 "(
-                        select true as here, {pk} as pk, {key} as key, {shown} as shown,
-                            {state} as state{columns}
-                        from {table} as t
+                        select distinct on (pk) * from (
+                            select row_number() over () as made, true as here, {pk} as pk,
+                                {key} as key, {shown} as shown, {state} as state{columns}
+                            from {table} as t
+                        ) as version
+                        order by pk, made{order}
                     )"
             )
         };
@@ -360,6 +369,11 @@ impl<'s> Rows<'s> {
                         "case when was.f{place} <> is_now.f{place} then {name} || was.f{place} end"
                     )
                 })
+                .collect();
+            // No function takes more than a hundred arguments.
+            let members: Vec<String> = members
+                .chunks(90)
+                .map(|members| format!("nullif(concat_ws(',', {}), '')", members.join(", ")))
                 .collect();
             format!(
                 "case when is_now.shown and was.here then '{{' || concat_ws(',', {}) || '}}' end",
@@ -378,14 +392,17 @@ impl<'s> Rows<'s> {
                         case
                             when is_now.here is null then case when was.shown then 'DELETE' else 'DROP' end
                             when is_now.shown then 'SAVE'
+                            -- It was published, whether its revision can be seen yet or not: a dump or
+                            -- a sync may be giving it one just now.
+                            when was.shown then 'DELETE'
                             else 'DROP'
                         end as signal,
                         case when is_now.shown then is_now.state end as state,
                         {previous} as previous
                     from {} as was
                     full join {} as is_now on is_now.pk = was.pk{unless}",
-            side("cqrs_old"),
-            side("cqrs_new"),
+            side("cqrs_old", ""),
+            side("cqrs_new", " desc"),
         )
     }
 
@@ -436,7 +453,7 @@ impl<'s> Rows<'s> {
                     select true as here, {shown} as shown, {state} as state
                     from {table} as t
                     where {same}
-                    offset 0
+                    limit 1
                 ) as now on true
             ) as changed;",
             table = self.source.table(),

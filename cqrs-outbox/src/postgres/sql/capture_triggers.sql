@@ -1,7 +1,7 @@
 -- cqrs-outbox: capture_triggers
 -- The triggers that call a function of the outbox's schema, by its name: their tables and names, whether
 -- they are switched on, and the function's text. A row without a trigger: there is only the function.
-select format('%I.%I', n.nspname, c.relname), t.tgname::text, t.tgenabled in ('O', 'A'), p.prosrc
+select case when t.oid is not null then format('%I.%I', n.nspname, c.relname) end, t.tgname::text, t.tgenabled in ('O', 'A'), p.prosrc
 from pg_proc p
 left join pg_trigger t on t.tgfoid = p.oid
 left join pg_class c on c.oid = t.tgrelid
