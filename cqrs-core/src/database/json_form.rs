@@ -56,6 +56,20 @@ pub fn key_text(dialect: Dialect, value: &str, type_name: &str) -> String {
     }
 }
 
+/// Texts put together by an operator between them. In groups, since `SQLite` takes no expression that
+/// is a thousand operators deep, and tables have so many columns.
+#[must_use]
+pub fn concatenated(mut parts: Vec<String>, operator: &str) -> String {
+    const AT_ONCE: usize = 100;
+    while parts.len() > AT_ONCE {
+        let groups = parts.chunks(AT_ONCE);
+        parts = groups
+            .map(|group| format!("({})", group.join(operator)))
+            .collect();
+    }
+    parts.join(operator)
+}
+
 /// Whether a key column of this type holds integers.
 #[must_use]
 pub fn is_postgres_integer(type_name: &str) -> bool {

@@ -17,7 +17,7 @@ pub mod sqlite;
 use std::{future::Future, time::Duration};
 
 pub use identifier::{TableName, checked, quoted};
-pub use json_form::{is_postgres_integer, json_form, key_json, key_text};
+pub use json_form::{concatenated, is_postgres_integer, json_form, key_json, key_text};
 pub use migrations::{Migration, MigrationSet};
 
 use crate::StoreError;

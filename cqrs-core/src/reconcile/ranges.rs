@@ -59,7 +59,9 @@ impl Ranges {
     /// How many rows there are in all ranges.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.0.iter().map(|range| range.rows).sum()
+        let rows = self.0.iter().map(|range| range.rows);
+        // Those of the other side come from outside.
+        rows.fold(0, u64::saturating_add)
     }
 
     /// Adds a row.

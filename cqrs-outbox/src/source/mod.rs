@@ -21,7 +21,6 @@ pub use reader::{
     SyncOptions, Synced,
 };
 #[cfg(feature = "sqlite")]
-pub(crate) use sql::concatenated;
 pub use sql::{SourceCondition, SourceField};
 
 pub(crate) use after::{KeyValue, key_values};

@@ -2,6 +2,7 @@
 
 use cqrs_core::{
     database::{
+        concatenated,
         condition::{self, Condition, FilterColumn, Values},
         json_form, key_json, key_text, quoted,
     },
@@ -149,19 +150,6 @@ impl Source {
         let value = format!("{alias}.{}", quoted(&part.name));
         key_json(self.dialect, &value, &part.type_name)
     }
-}
-
-/// Texts put together by an operator between them. In groups, since `SQLite` takes no expression that
-/// is a thousand operators deep, and tables have so many columns.
-pub(crate) fn concatenated(mut parts: Vec<String>, operator: &str) -> String {
-    const AT_ONCE: usize = 100;
-    while parts.len() > AT_ONCE {
-        let groups = parts.chunks(AT_ONCE);
-        parts = groups
-            .map(|group| format!("({})", group.join(operator)))
-            .collect();
-    }
-    parts.join(operator)
 }
 
 fn names_pk(filter: &Filter) -> bool {

@@ -161,7 +161,7 @@ fn groups(differing: Vec<(u32, u64)>) -> Vec<BTreeSet<u32>> {
             groups.push(BTreeSet::new());
             size = 0;
         }
-        size += rows;
+        size = size.saturating_add(rows);
         if let Some(group) = groups.last_mut() {
             group.insert(range);
         }

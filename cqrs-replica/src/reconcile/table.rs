@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cqrs_core::{
     CqrsId, QueueName, StoreError,
     database::{
+        concatenated,
         condition::{Dialect, FilterColumn, Values, condition, literal},
         json_form, key_json, key_text, quoted,
     },
@@ -129,7 +130,7 @@ impl ReconcileTable {
             .collect();
         match members.as_slice() {
             [] => "'{}'".to_owned(),
-            members => format!("'{{' || {} || '}}'", members.join(" || ',' || ")),
+            _ => format!("'{{' || {} || '}}'", concatenated(members, " || ',' || ")),
         }
     }
 

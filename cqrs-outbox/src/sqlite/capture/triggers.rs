@@ -8,13 +8,14 @@ use std::{fmt::Write as _, time::Duration};
 
 use cqrs_core::{
     database::{
+        concatenated,
         condition::{Dialect, literal},
         quoted,
     },
     filter::FilterError,
 };
 
-use crate::source::{Source, concatenated};
+use crate::source::Source;
 
 /// Raised with every change of what the triggers do.
 pub(super) const FORM: i64 = 1;
