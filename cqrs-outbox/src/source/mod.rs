@@ -20,7 +20,6 @@ pub use reader::{
     FailedRow, KeyPage, Scan, SourcePage, SourceReader, SourceRow, SourceSnapshot, SourceStore,
     SyncOptions, Synced,
 };
-#[cfg(feature = "sqlite")]
 pub use sql::{SourceCondition, SourceField};
 
 pub(crate) use after::{KeyValue, key_values};
