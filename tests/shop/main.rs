@@ -10,3 +10,4 @@ mod crowd;
 mod document;
 mod orders;
 mod reports;
+mod whole;
