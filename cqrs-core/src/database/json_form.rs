@@ -34,7 +34,8 @@ pub fn key_json(dialect: Dialect, value: &str, type_name: &str) -> String {
     }
 }
 
-/// An expression that gives a key column's value as canonical text.
+/// An expression that gives a key column's value as canonical text. On `SQLite` bytes are taken for those of
+/// a UUID.
 #[must_use]
 pub fn key_text(dialect: Dialect, value: &str, type_name: &str) -> String {
     match dialect {

@@ -43,9 +43,13 @@ impl Source {
         }
     }
 
-    /// The value of a field as JSON text.
+    /// The value of a field as JSON text. One that is part of the key has the form that it has there, or
+    /// whoever takes the key from the data would take it for another.
     #[must_use]
     pub fn field_json(&self, field: &SourceField, alias: &str) -> String {
+        if let Some(part) = self.key.iter().find(|part| part.name == field.column) {
+            return self.part_json(part, alias);
+        }
         let value = format!("{alias}.{}", quoted(&field.column));
         json_form(self.dialect(), &value, &field.type_name)
     }

@@ -124,7 +124,13 @@ impl ReconcileTable {
                 let column = self.column(*at);
                 let name = serde_json::Value::from(name.as_str()).to_string();
                 let name = literal(self.dialect, &format!("{name}:"));
-                let value = json_form(self.dialect, &sql(column, alias), &base_type(column));
+                // As the master writes it: what is part of the key as it stands there.
+                let form = if self.plan.key.contains(at) {
+                    key_json
+                } else {
+                    json_form
+                };
+                let value = form(self.dialect, &sql(column, alias), &base_type(column));
                 format!("{name} || {value}")
             })
             .collect();

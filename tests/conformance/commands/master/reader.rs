@@ -60,8 +60,17 @@ pub(crate) async fn keys_of_each_kind_come_once_and_in_order<W: World>(world: W)
          insert into pair select 'b' || (i % 3), i, 'n' || i from g;",
         )
         .await?;
+    let code = world.choose(
+        "create table code (id char(6) primary key, name text);
+         insert into code select 'c' || i, 'n' || i from generate_series(1, 30) as g (i);",
+        "create table code (id blob primary key, name text);
+         with recursive g (i) as (select 1 union all select i + 1 from g where i < 30)
+         insert into code select randomblob(20), 'n' || i from g;",
+    );
+    world.run(code).await?;
     let store = world.store();
-    let tables: [(&str, &[&str]); 4] = [
+    let tables: [(&str, &[&str]); 5] = [
+        ("code", &["id"]),
         ("uid", &["id"]),
         ("number", &["id"]),
         ("word", &["id"]),
@@ -84,6 +93,15 @@ pub(crate) async fn keys_of_each_kind_come_once_and_in_order<W: World>(world: W)
             })
             .collect();
         assert!(names.len() >= 15, "{name}");
+        // Whoever takes the key from the data takes the same one.
+        for row in rows.iter().filter(|_| key.len() == 1) {
+            let data: serde_json::Value = serde_json::from_str(row.data.as_deref().unwrap())?;
+            let of_data = InstanceKey::from_json(&serde_json::value::to_raw_value(&data["id"])?)?;
+            assert_eq!(
+                (&of_data, of_data.canonical()),
+                (&row.key, row.instance_pk.clone())
+            );
+        }
 
         // The same keys, in the same order, page by page, and each is found.
         let table = store.table(model(name, key)).await?;
@@ -104,7 +122,7 @@ pub(crate) async fn keys_of_each_kind_come_once_and_in_order<W: World>(world: W)
         let absent = match name {
             "number" => InstanceKey::from(1_000_000),
             "pair" => InstanceKey::from(("none".to_owned(), 3)),
-            "uid" => InstanceKey::from(uuid::Uuid::nil()),
+            "uid" | "code" => InstanceKey::from(uuid::Uuid::nil()),
             _ => InstanceKey::from("none"),
         };
         asked.insert(3, absent);
