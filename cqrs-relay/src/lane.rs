@@ -30,6 +30,26 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<OutboxRow>,
 }
 
+impl Batch {
+    /// The rows whose outcomes are known, those outcomes, and the other rows.
+    pub(crate) fn split(self, outcomes: Vec<Option<Outcome>>) -> (Self, Vec<Outcome>, Self) {
+        let life = self.life;
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        let mut words = Vec::new();
+        let mut outcomes = outcomes.into_iter();
+        for row in self.rows {
+            if let Some(outcome) = outcomes.next().flatten() {
+                known.push(row);
+                words.push(outcome);
+            } else {
+                unknown.push(row);
+            }
+        }
+        let batch = |rows| Self { life, rows };
+        (batch(known), words, batch(unknown))
+    }
+}
+
 /// What a lane tells the pump.
 #[derive(Debug)]
 pub(crate) enum LaneNews {
@@ -37,8 +57,8 @@ pub(crate) enum LaneNews {
     Up,
     /// The broker's word on each row.
     Sent(Batch, Vec<Outcome>),
-    /// The connection is lost, and the fate of these rows unknown.
-    Lost(Batch),
+    /// The connection is lost, and with it the word on those rows that have no outcome.
+    Lost(Batch, Vec<Option<Outcome>>),
     /// These were not sent: there is no connection, or the tenure has lapsed.
     Unsent(Batch),
 }
@@ -52,6 +72,8 @@ pub(crate) struct Lane<T> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) batches: mpsc::UnboundedReceiver<Batch>,
     pub(crate) news: mpsc::UnboundedSender<Event>,
+    /// How many rows may be sent at a time.
+    pub(crate) limit: BatchLimit,
 }
 
 /// The pump or the whole relay is gone; there is nobody to report to.
@@ -143,27 +165,33 @@ impl<T: Transport> Lane<T> {
                 self.tell(LaneNews::Unsent(batch))?;
                 continue;
             }
-            let messages: Vec<_> = batch.rows.iter().map(message).collect();
             let started = self.clock.monotonic();
-            let answer = tokio::select! {
+            let mut outcomes = Vec::with_capacity(batch.rows.len());
+            let sent = tokio::select! {
                 biased;
-                answer = publisher.publish(&messages) => answer,
+                sent = self.limit.send(&mut publisher, &batch.rows, &mut outcomes) => sent,
                 // A write that hangs must not come through when others have taken over.
                 () = self.tenure.lapsed() => {
+                    drop(publisher);
                     tracing::warn!(lane = self.number, "the lease lapsed during a write, connection dropped");
-                    return self.tell(LaneNews::Lost(batch));
+                    return self.tell(LaneNews::Lost(batch, outcomes));
                 }
+                // The pump has ended; nobody waits for the word.
+                () = stop.cancelled() => return Err(Over),
             };
-            match answer {
-                Ok(outcomes) => {
+            trace(self.number, &batch.rows, &outcomes);
+            match sent {
+                Ok(()) => {
                     self.contact.works();
                     meter::publish_took(self.clock.monotonic().saturating_duration_since(started));
-                    trace(self.number, &batch.rows, &outcomes);
+                    let outcomes = outcomes.into_iter().flatten().collect();
                     self.tell(LaneNews::Sent(batch, outcomes))?;
                 }
                 Err(error) => {
+                    // Before others may send these rows.
+                    drop(publisher);
                     self.contact.lost(&error);
-                    return self.tell(LaneNews::Lost(batch));
+                    return self.tell(LaneNews::Lost(batch, outcomes));
                 }
             }
         }
@@ -173,6 +201,44 @@ impl<T: Transport> Lane<T> {
         self.news
             .send(Event::Lane(self.number, news))
             .map_err(|_| Over)
+    }
+}
+
+/// How many rows are sent at a time. A broker that gives no word on a batch in time may manage a
+/// smaller one, and has fewer of them twice.
+#[derive(Debug)]
+pub(crate) struct BatchLimit(usize);
+
+impl BatchLimit {
+    pub(crate) const fn full() -> Self {
+        Self(usize::MAX)
+    }
+
+    /// Sends rows, and notes what is known of each, in their order.
+    ///
+    /// Cancellation: the publisher is unusable; what is noted holds.
+    async fn send<P: Publisher>(
+        &mut self,
+        publisher: &mut P,
+        rows: &[OutboxRow],
+        outcomes: &mut Vec<Option<Outcome>>,
+    ) -> Result<(), TransportError> {
+        while let Some(rest) = rows.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
+            let count = self.0.min(rest.len());
+            let messages: Vec<_> = rest[..count].iter().map(message).collect();
+            match publisher.publish(&messages).await {
+                Ok(known) => {
+                    outcomes.extend(known.into_iter().map(Some));
+                    self.0 = self.0.saturating_mul(2);
+                }
+                Err(lost) => {
+                    outcomes.extend(lost.outcomes);
+                    self.0 = (count / 2).max(1);
+                    return Err(lost.error);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,7 +257,7 @@ fn message(row: &OutboxRow) -> Message {
     }
 }
 
-fn trace(lane: usize, rows: &[OutboxRow], outcomes: &[Outcome]) {
+fn trace(lane: usize, rows: &[OutboxRow], outcomes: &[Option<Outcome>]) {
     if !tracing::enabled!(tracing::Level::TRACE) {
         return;
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     RelayConfig, RelayError, Shutdown,
-    lane::Lane,
+    lane::{BatchLimit, Lane},
     lease_keeper::{Holding, LeaseKeeper},
     line::Line,
     outage::FarSide,
@@ -177,6 +177,7 @@ impl Tasks {
                 clock: Arc::clone(&clock),
                 batches,
                 news: news.clone(),
+                limit: BatchLimit::full(),
             };
             tasks.helper("lane", lane.run(stop.clone()));
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use cqrs_core::{
     CqrsId, QueueName, RetryPolicy,
-    transport::{Message, Outcome, Publisher, Routing, Transport, TransportError},
+    transport::{Message, Outcome, PublishError, Publisher, Routing, Transport, TransportError},
     wire,
 };
 use tokio_util::sync::CancellationToken;
@@ -59,12 +59,14 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
                 tokio::time::sleep(self.config.letter_interval).await;
                 continue;
             }
-            match self.publish(&mut publisher, &letters).await {
-                Ok(confirmed) => {
+            let mut confirmed = Vec::new();
+            let published = self.publish(&mut publisher, &letters, &mut confirmed).await;
+            self.mark(&confirmed).await;
+            match published {
+                Ok(()) => {
                     if std::mem::take(&mut failures) > 0 {
                         self.outages.recovered(Task::Publishing);
                     }
-                    self.mark(&confirmed).await;
                 }
                 Err(error) => {
                     publisher = None;
@@ -96,12 +98,13 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
         }
     }
 
-    /// Answers which letters the broker has, and under which ids.
+    /// Notes which letters the broker has, and under which ids, also when the connection is lost.
     async fn publish(
         &mut self,
         publisher: &mut Option<T::Publisher>,
         letters: &[UnpublishedLetter],
-    ) -> Result<Vec<(i64, Uuid)>, TransportError> {
+        confirmed: &mut Vec<(i64, Uuid)>,
+    ) -> Result<(), TransportError> {
         let (ids, messages): (Vec<i64>, Vec<Message>) = letters
             .iter()
             .filter_map(|letter| Some((letter.id, self.message(letter)?)))
@@ -110,18 +113,22 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
             Some(open) => open,
             None => publisher.insert(self.transport.publisher().await?),
         };
-        let outcomes = match self.config.dead_letter_ttl {
-            Some(time) => open.publish_for(&messages, time).await?,
-            None => open.publish(&messages).await?,
+        let sent = match self.config.dead_letter_ttl {
+            Some(time) => open.publish_for(&messages, time).await,
+            None => open.publish(&messages).await,
         };
-        let confirmed: Vec<_> = ids
-            .into_iter()
-            .zip(&messages)
-            .zip(outcomes)
-            .filter(|(_, outcome)| *outcome == Outcome::Confirmed)
-            .map(|((id, message), _)| (id, message.message_id))
-            .collect();
-        let refused = messages.len() - confirmed.len();
+        let (outcomes, sent) = match sent {
+            Ok(outcomes) => (outcomes.into_iter().map(Some).collect(), Ok(())),
+            Err(PublishError { outcomes, error }) => (outcomes, Err(error)),
+        };
+        let mut refused = 0;
+        for ((id, message), outcome) in ids.into_iter().zip(&messages).zip(outcomes) {
+            match outcome {
+                Some(Outcome::Confirmed) => confirmed.push((id, message.message_id)),
+                Some(_) => refused += 1,
+                None => {}
+            }
+        }
         if refused > 0 {
             let queue = self.queue.as_str();
             tracing::warn!(
@@ -130,7 +137,7 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
                 "dead letters not taken by the broker; later again"
             );
         }
-        Ok(confirmed)
+        sent
     }
 
     async fn mark(&mut self, published: &[(i64, Uuid)]) {

@@ -1,4 +1,7 @@
-//! Servers that go away in the middle. Each test has servers of its own.
+//! Servers that go away in the middle, or object to what they are sent. Each test has servers of its
+//! own.
 
+#[cfg(feature = "servers")]
+mod objections;
 #[cfg(feature = "servers")]
 mod restarts;

@@ -19,7 +19,8 @@ pub struct Broker {
     pub exchange: String,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
-    /// How long to wait for the broker's word on a message.
+    /// How long no word may come on what was sent before the connection is given up. While the broker
+    /// blocks publishers it does not run.
     pub confirm_timeout: Duration,
     /// How often both ends show that they are alive.
     pub heartbeat: Duration,
@@ -62,7 +63,7 @@ impl Broker {
             "confirm_timeout",
             &Period(Duration::from_millis(100)..=Duration::from_mins(10)),
             default.confirm_timeout,
-            "How long to wait for the broker's word on a message before the connection is given up.",
+            "How long no word may come on what was sent before the connection is given up. While the broker blocks publishers it does not run.",
         );
         let heartbeat = section.value(
             "heartbeat",

@@ -2,9 +2,10 @@
 
 use std::error::Error;
 
+use super::Outcome;
 use crate::QueueName;
 
-/// A failure of a connection to a broker. None is the fault of a message.
+/// A failure of a connection to a broker. None is the fault of a message: see [`Outcome`] for those.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -31,4 +32,32 @@ pub enum TransportError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// A connection that was lost before the broker's word on all messages of a call had come.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was lost while messages were sent")]
+pub struct PublishError {
+    /// What is known of each message, in the order given. `None`, or a place that is missing: it may
+    /// or may not have arrived.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// How the connection was lost.
+    #[source]
+    pub error: TransportError,
+}
+
+/// Nothing is known of any message.
+impl From<TransportError> for PublishError {
+    fn from(error: TransportError) -> Self {
+        Self {
+            outcomes: Vec::new(),
+            error,
+        }
+    }
+}
+
+impl From<PublishError> for TransportError {
+    fn from(error: PublishError) -> Self {
+        error.error
+    }
 }

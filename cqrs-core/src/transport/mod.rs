@@ -16,7 +16,7 @@ pub mod rabbitmq;
 use std::{fmt::Debug, future::Future, num::NonZeroU16, time::Duration};
 
 pub use browse::{Browse, Browser};
-pub use error::TransportError;
+pub use error::{PublishError, TransportError};
 pub use message::{Delivery, DeliveryTag, Headers, Message, Routing};
 
 use crate::{CqrsId, QueueName};
@@ -76,17 +76,18 @@ pub trait Publisher: Send + 'static {
     /// the order sent, redeliveries aside.
     ///
     /// # Errors
-    /// The connection is unusable. Each message may or may not have arrived; send them again on a
-    /// new publisher.
+    /// The connection is unusable. [`PublishError`] has what is known of each message; the others may
+    /// or may not have arrived: send them again on a new publisher.
     ///
     /// Cancellation: a dropped call leaves the publisher unusable; drop it too.
     fn publish(
         &mut self,
         messages: &[Message],
-    ) -> impl Future<Output = Result<Vec<Outcome>, TransportError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Outcome>, PublishError>> + Send;
 
     /// Sends as [`Self::publish`] does, and lets the broker drop what is still in a queue after this
-    /// long, as django-cqrs has it done with dead letters. A broker that cannot keeps it.
+    /// long, as django-cqrs has it done with dead letters. A broker that cannot keeps it; one with a
+    /// limit (RabbitMQ: 49 days) may drop it after that.
     ///
     /// # Errors
     /// As for [`Self::publish`].
@@ -96,7 +97,7 @@ pub trait Publisher: Send + 'static {
         &mut self,
         messages: &[Message],
         time_to_live: Duration,
-    ) -> impl Future<Output = Result<Vec<Outcome>, TransportError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Outcome>, PublishError>> + Send {
         let _ = time_to_live;
         self.publish(messages)
     }
@@ -110,8 +111,11 @@ pub trait Publisher: Send + 'static {
 pub enum Outcome {
     /// It is durable in at least one queue.
     Confirmed,
-    /// The broker could not take it (a full queue, an internal error). Later it may.
+    /// The broker could not take it (a full queue, an internal error, no permission for its routing
+    /// key). Later it may.
     Refused,
+    /// The broker takes no body of this length.
+    TooLarge,
     /// No queue is bound to its routing key.
     Unroutable,
 }

@@ -24,11 +24,13 @@ impl Pump {
                 lane.out.pop_front();
                 self.note_outcomes(batch, outcomes);
             }
-            LaneNews::Lost(batch) => {
+            LaneNews::Lost(batch, outcomes) => {
                 lane.out.pop_front();
                 lane.up = false;
-                meter::published("lost", batch.rows.len());
-                self.note_unsent(batch);
+                let (known, outcomes, unknown) = batch.split(outcomes);
+                meter::published("lost", unknown.rows.len());
+                self.note_outcomes(known, outcomes);
+                self.note_unsent(unknown);
             }
             LaneNews::Unsent(batch) => {
                 lane.out.pop_front();
@@ -42,6 +44,7 @@ impl Pump {
         meter::published("confirmed", tally(Outcome::Confirmed));
         meter::published("refused", tally(Outcome::Refused));
         meter::published("unroutable", tally(Outcome::Unroutable));
+        meter::published("too_large", tally(Outcome::TooLarge));
         if batch.life != self.life {
             return;
         }
@@ -58,6 +61,10 @@ impl Pump {
                     up |= self.destinations.took(&row);
                     self.bury_unaddressed(&row);
                     self.window.done(&row);
+                }
+                Outcome::TooLarge => {
+                    up |= self.destinations.took(&row);
+                    self.note_too_large(&row);
                 }
                 Outcome::Refused | Outcome::Unroutable => down |= self.note_refused(row, outcome),
             }
@@ -107,6 +114,17 @@ impl Pump {
                 false
             }
         }
+    }
+
+    fn note_too_large(&mut self, row: &OutboxRow) {
+        if !self.share.works_on(row.slot) || self.stopping.is_some() {
+            meter::dropped(Dropped::Slot, self.window.forget(row));
+            return;
+        }
+        self.window.done(row);
+        let len = row.body.len();
+        let fault = format!("the broker takes no body of {len} bytes: see its `max_message_size`");
+        self.fail_noted(row, fault);
     }
 
     fn bury_unaddressed(&mut self, row: &OutboxRow) {

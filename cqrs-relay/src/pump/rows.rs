@@ -94,6 +94,12 @@ impl Pump {
 
     /// The row cannot be sent, and it is nobody else's fault. Holds back its instance.
     fn fail(&mut self, row: &OutboxRow, fault: String) {
+        self.window.note(row);
+        self.fail_noted(row, fault);
+    }
+
+    /// Likewise, of a row that was with a publisher.
+    pub(super) fn fail_noted(&mut self, row: &OutboxRow, fault: String) {
         let attempts = row.attempts.saturating_add(1);
         let delay = self.config.retry.delay(attempts);
         tracing::warn!(
@@ -108,7 +114,6 @@ impl Pump {
             "the row cannot be sent"
         );
         self.blocked.begin(row);
-        self.window.note(row);
         if let Some(delay) = delay {
             self.desk.postpone(row, delay, fault);
         } else {

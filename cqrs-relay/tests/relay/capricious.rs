@@ -13,7 +13,7 @@ use std::{
 use cqrs_core::{
     RetryPolicy, SystemClock,
     transport::{
-        Message, Outcome, Publisher, Subscription, Transport, TransportError,
+        Message, Outcome, PublishError, Publisher, Subscription, Transport, TransportError,
         embedded::{Embedded, EmbeddedPublisher, EmbeddedSubscriber},
     },
 };
@@ -62,10 +62,10 @@ impl Transport for Capricious {
 }
 
 impl Publisher for CapriciousPublisher {
-    async fn publish(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, TransportError> {
+    async fn publish(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, PublishError> {
         let mood = draw(&self.mood, 12);
         if mood == 0 {
-            return Err(TransportError::Unavailable("in no mood".into()));
+            return Err(TransportError::Unavailable("in no mood".into()).into());
         }
         let refused: HashSet<_> = messages
             .iter()
@@ -79,7 +79,7 @@ impl Publisher for CapriciousPublisher {
             .collect();
         let mut outcomes = self.publisher.publish(&taken).await?.into_iter();
         if mood == 2 {
-            return Err(TransportError::Unavailable("after the fact".into()));
+            return Err(TransportError::Unavailable("after the fact".into()).into());
         }
         let outcome = |message: &Message| {
             if refused.contains(&message.message_id) {
@@ -88,7 +88,17 @@ impl Publisher for CapriciousPublisher {
                 outcomes.next().unwrap()
             }
         };
-        Ok(messages.iter().map(outcome).collect())
+        let outcomes: Vec<_> = messages.iter().map(outcome).collect();
+        if mood == 3 {
+            // The word on some of them got through.
+            let known = outcomes.into_iter();
+            let known = known.map(|outcome| (draw(&self.mood, 2) == 0).then_some(outcome));
+            return Err(PublishError {
+                outcomes: known.collect(),
+                error: TransportError::Unavailable("in the middle".into()),
+            });
+        }
+        Ok(outcomes)
     }
 
     async fn close(self) {

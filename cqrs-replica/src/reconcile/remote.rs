@@ -98,7 +98,12 @@ impl<T: Transport> RemoteMaster<T> {
             headers: Headers::default(),
             timestamp: self.clock.now(),
         };
-        let outcomes = line.publisher.publish_for(&[message], WORTH).await?;
+        let messages = [message];
+        // A broker that blocks publishers lets them wait for as long as it does.
+        let sent = line.publisher.publish_for(&messages, WORTH);
+        let outcomes = tokio::time::timeout(self.silence, sent)
+            .await
+            .map_err(|_| format!("the broker takes no messages within {:?}", self.silence))??;
         if outcomes != [Outcome::Confirmed] {
             return Err(format!(
                 "no relay answers for {cqrs_id}: run cqrs-relay at the master, with {cqrs_id} among \

@@ -109,7 +109,7 @@ pub(crate) async fn a_cancelled_call_spoils_the_publisher<F: Fixture>(fixture: F
         let first = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
         assert!(first.is_pending());
     }
-    let error = publisher.publish(&batch).await.unwrap_err();
+    let error = publisher.publish(&batch).await.unwrap_err().error;
     assert!(matches!(error, TransportError::Unavailable(_)), "{error:?}");
     fixture.clean(&[&billing.queue]).await;
 }

@@ -14,6 +14,8 @@ use cqrs_tests::{
 
 use crate::fixture::Fixture;
 
+mod partly;
+mod proxy;
 mod refusals;
 mod silence;
 mod tls;

@@ -42,7 +42,7 @@ pub(crate) async fn a_restart_ends_connections_and_new_ones_go_on<F: Fixture>(fi
     assert!(matches!(lost, TransportError::Unavailable(_)), "{lost:?}");
     let lost = subscriber.ack(Ack::One(taken[1].tag)).await.unwrap_err();
     assert!(matches!(lost, TransportError::Unavailable(_)), "{lost:?}");
-    let lost = publisher.publish(&messages(2..3)).await.unwrap_err();
+    let lost = publisher.publish(&messages(2..3)).await.unwrap_err().error;
     assert!(matches!(lost, TransportError::Unavailable(_)), "{lost:?}");
 
     let mut subscriber = fixture.transport().subscriber(&billing).await.unwrap();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     TraceContext,
-    transport::{Headers, Message, Outcome, Publisher, TransportError},
+    transport::{Headers, Message, Outcome, PublishError, Publisher, TransportError},
 };
 
 /// Sends to an embedded broker: see [`Publisher`].
@@ -93,9 +93,9 @@ impl EmbeddedPublisher {
 }
 
 impl Publisher for EmbeddedPublisher {
-    async fn publish(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, TransportError> {
+    async fn publish(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, PublishError> {
         if std::mem::replace(&mut self.spent, true) {
-            return Err(Fault::Spent.into());
+            return Err(TransportError::from(Fault::Spent).into());
         }
         let shared = Arc::clone(&self.shared);
         let turn = shared.writer.lock().await;

@@ -20,9 +20,9 @@ pub struct RabbitMqConfig {
     pub connection_name: String,
     /// The longest time for a connection to be ready for use, topology included. Default: 10 s.
     pub connect_timeout: Duration,
-    /// The longest time for the broker to confirm what was sent, or to take an acknowledgement. It
-    /// also bounds how long a publisher stands still while the broker blocks publishers for want of
-    /// memory or disk. Keep it shorter than a relay's lease. Default: 10 s.
+    /// The longest time without any confirm of what was sent, or for the broker to take an
+    /// acknowledgement. It does not run while the broker blocks publishers for want of memory or
+    /// disk. Default: 10 s.
     pub confirm_timeout: Duration,
     /// The interval of heartbeats, in whole seconds, unless the URL says `?heartbeat=`. A dead peer
     /// is noticed after two of them. Default: 10 s (the broker's own proposal is 60).

@@ -32,10 +32,28 @@ pub(super) struct Connection {
     _socket: Socket,
 }
 
+/// What becomes of data that the system holds when a connection is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// The system sends it when it can.
+    Follows,
+    /// It is gone: on a slow or interrupted way it would arrive after what others have sent since.
+    IsDropped,
+}
+
 impl Connection {
     /// Connects and opens the channel. The caller sets the time limit; a dropped call leaves neither
     /// a socket nor the driver's thread behind.
     pub(super) async fn open(config: &RabbitMqConfig, role: &str) -> Result<Self, TransportError> {
+        Self::open_with(config, role, Unsent::Follows).await
+    }
+
+    /// Likewise, and says what becomes of what the system has not sent when this is dropped.
+    pub(super) async fn open_with(
+        config: &RabbitMqConfig,
+        role: &str,
+        unsent: Unsent,
+    ) -> Result<Self, TransportError> {
         let uri = parse(config)?;
         let url = config.url.to_string();
         let classify = |e| error::connecting(e, &url);
@@ -59,6 +77,9 @@ impl Connection {
                     let addresses = tokio.to_socket_addrs(address);
                     let plain = stream::Raw::connect(&tokio, addresses).await?;
                     if let AsyncTcpStream::Plain(stream) = &plain {
+                        if unsent == Unsent::IsDropped {
+                            stream.get_ref().set_zero_linger()?;
+                        }
                         keep(&held, stream.get_ref())?;
                     }
                     match uri.scheme {
@@ -92,6 +113,12 @@ impl Connection {
 
     pub(super) fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// A new channel in place of one that the broker has closed.
+    pub(super) async fn reopen_channel(&mut self) -> Result<(), TransportError> {
+        self.channel = self.inner.create_channel().await.map_err(error::running)?;
+        Ok(())
     }
 
     /// Another channel: for a question whose answer may close it.

@@ -15,9 +15,6 @@ pub(super) enum Fault {
     /// Nothing came in time.
     #[error("the broker did not answer within {0:?}: {1}")]
     Silent(Duration, &'static str),
-    /// The broker has raised an alarm.
-    #[error("the broker has blocked publishers for {0:?}: it is short of memory or disk space")]
-    Blocked(Duration),
     /// An earlier call was cancelled or failed.
     #[error("the connection was left in an unknown state by a cancelled or failed call")]
     Spent,
@@ -148,6 +145,28 @@ pub(super) fn running(error: lapin::Error) -> TransportError {
         // Not 406 either: it is what the broker calls an acknowledgement that took longer than its
         // `consumer_timeout`. Nor 404: the exchange was deleted, connecting declares it again.
         _ => TransportError::Unavailable(error.into()),
+    }
+}
+
+/// What the broker may have against one message, for which it closes the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Objection {
+    /// The user may not send with this routing key.
+    Forbidden,
+    /// The body is larger than the broker's `max_message_size`.
+    TooLarge,
+}
+
+/// An objection to a message that was sent. We send nothing else on such a channel that could be
+/// refused in these ways.
+pub(super) fn objection(error: &lapin::Error) -> Option<Objection> {
+    let ErrorKind::ProtocolError(amqp) = error.kind() else {
+        return None;
+    };
+    match amqp.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Some(Objection::Forbidden),
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Some(Objection::TooLarge),
+        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@ const HEARTBEAT: u8 = 8;
 
 /// Of a content header without properties: class, weight, length of the body, no flags.
 const BARE_HEADER: usize = 2 + 2 + 8 + 2;
+/// Its length as it stands in a frame.
+const BARE_HEADER_LEN: [u8; 4] = [0, 0, 0, 14];
 
 /// Of frames that are kept until they are whole. Far beyond what brokers propose.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -79,7 +81,7 @@ pub(super) fn look(bytes: &mut [u8], limit: usize) -> Look {
         return Look::Unknown;
     }
     payload[BARE_HEADER - 2..BARE_HEADER].fill(0);
-    bytes[3..7].copy_from_slice(&(BARE_HEADER as u32).to_be_bytes());
+    bytes[3..7].copy_from_slice(&BARE_HEADER_LEN);
     bytes[7 + BARE_HEADER] = END;
     Look::Shorter(len, BARE_HEADER + OVERHEAD)
 }

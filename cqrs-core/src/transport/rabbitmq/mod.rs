@@ -6,11 +6,13 @@
 //!
 //! | failure | what the caller sees |
 //! |---|---|
-//! | broker down, restarting, silent, blocked by an alarm | `Unavailable`, at the latest after the timeout |
+//! | broker down, restarting, silent | `Unavailable`, at the latest after the timeout |
+//! | publishers blocked by an alarm | nothing: a publisher waits on its connection until it is over |
 //! | channel closed by `consumer_timeout`, exchange deleted | `Unavailable`: connecting declares anew |
 //! | queue deleted | `QueueGone` |
 //! | bad login, virtual host, permissions, certificate; other declarations (406) | `Misconfigured` |
-//! | nack | [`Outcome::Refused`](super::Outcome::Refused) |
+//! | nack; no permission for the routing key (403) | [`Outcome::Refused`](super::Outcome::Refused) |
+//! | a body over `max_message_size` (406) | [`Outcome::TooLarge`](super::Outcome::TooLarge) |
 //! | no queue bound | [`Outcome::Unroutable`](super::Outcome::Unroutable) |
 //! | a message with properties that are not UTF-8, or not to be read at all | the message, with `?` for such bytes, or without its properties |
 
@@ -19,6 +21,7 @@ mod config;
 mod connection;
 mod error;
 mod frames;
+mod in_flight;
 mod properties;
 mod publisher;
 mod stream;

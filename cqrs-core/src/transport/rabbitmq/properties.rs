@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::transport::{Headers, Message};
 
+/// The longest time to live that RabbitMQ takes, in milliseconds: 49 days.
+const MAX_EXPIRATION: u128 = 0xffff_ffff;
+
 /// Persistent, since that is not the default of AMQP; `text/plain`, since Kombu decodes
 /// `application/json` by itself and django-cqrs's Kombu worker then dies on the result.
 pub(super) fn of(message: &Message, time_to_live: Option<Duration>) -> BasicProperties {
@@ -35,7 +38,10 @@ pub(super) fn of(message: &Message, time_to_live: Option<Duration>) -> BasicProp
         .with_headers(headers);
     match time_to_live {
         // As text, as AMQP has it.
-        Some(time) => properties.with_expiration(time.as_millis().to_string().into()),
+        Some(time) => {
+            let time = time.as_millis().min(MAX_EXPIRATION);
+            properties.with_expiration(time.to_string().into())
+        }
         None => properties,
     }
 }

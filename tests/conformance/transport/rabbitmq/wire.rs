@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::transport::{
-    Headers, Message, Outcome, Publisher, Routing, Subscription, Transport,
+    Headers, Message, Outcome, Publisher, Routing, Subscription, Transport, TransportError,
 };
 use cqrs_tests::rabbitmq::unique_queue;
 use lapin::{
@@ -84,6 +84,15 @@ async fn properties_and_topology_are_those_of_django_cqrs() {
     let got = admin.get(&dead).await.expect("a message");
     let expiration = got.properties.expiration().as_ref().unwrap();
     assert_eq!(expiration.as_str(), "864000000");
+
+    // Longer than the broker takes.
+    let mut publisher = server.transport().publisher().await.unwrap();
+    let ten_years = Duration::from_hours(87_600);
+    let outcomes = publisher
+        .publish_for(std::slice::from_ref(&sent), ten_years)
+        .await;
+    assert_eq!(outcomes.unwrap(), [Outcome::Confirmed]);
+    publisher.close().await;
     admin.close().await;
     server.clean(&[&billing.queue, &dead]).await;
 }
@@ -157,7 +166,7 @@ async fn a_deleted_exchange_is_declared_by_the_next_publisher() {
     admin.delete_exchange(&server.exchange).await;
     let lost = publisher.publish(&messages(0..50)).await.unwrap_err();
     assert!(
-        matches!(lost, cqrs_core::transport::TransportError::Unavailable(_)),
+        matches!(lost.error, TransportError::Unavailable(_)),
         "{lost:?}"
     );
     let mut subscriber = server.transport().subscriber(&billing).await.unwrap();
