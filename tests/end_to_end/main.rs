@@ -16,4 +16,6 @@ mod single_events;
 #[cfg(feature = "servers")]
 mod tls;
 mod under_load;
+#[cfg(feature = "servers")]
+mod unreadable;
 mod workers;

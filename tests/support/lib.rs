@@ -8,6 +8,7 @@ pub mod pause;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
+pub mod raw_amqp;
 pub mod services;
 pub mod stack;
 pub mod wait;

@@ -17,6 +17,7 @@ use crate::fixture::Fixture;
 mod refusals;
 mod silence;
 mod tls;
+mod unreadable;
 mod wire;
 
 /// An exchange on a server.

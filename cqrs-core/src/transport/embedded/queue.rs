@@ -1,6 +1,7 @@
 //! What a consumer does with its queue: look, claim, acknowledge.
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
 
 use super::{
     connection::Connection,
@@ -112,16 +113,17 @@ impl Seat {
     }
 }
 
+/// Text as bytes: anyone may write the file, and SQLite does not check that text is UTF-8.
 fn read(row: &SqliteRow) -> Result<Claimed, sqlx::Error> {
-    let trace: Option<String> = row.try_get(3)?;
+    let trace = row.try_get::<Option<Vec<u8>>, _>(3)?;
     Ok(Claimed {
         message: row.try_get(0)?,
         delivery: Delivery {
             tag: DeliveryTag(0),
-            message_id: row.try_get::<String, _>(1)?.parse().ok(),
-            routing_key: row.try_get(2)?,
+            message_id: Uuid::try_parse_ascii(row.try_get(1)?).ok(),
+            routing_key: String::from_utf8_lossy(row.try_get(2)?).into_owned(),
             headers: Headers {
-                trace: trace.and_then(|trace| trace.parse().ok()),
+                trace: trace.and_then(|trace| std::str::from_utf8(&trace).ok()?.parse().ok()),
                 counted: row.try_get(4)?,
                 forced: row.try_get(5)?,
             },

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use async_rs::Runtime;
 use lapin::{
     AsyncTcpStream, Channel, ConnectionProperties,
     tcp::OwnedTLSConfig,
@@ -16,6 +17,7 @@ use lapin::{
 use super::{
     config::RabbitMqConfig,
     error::{self, Fault, TlsRefused},
+    stream::{self, Checked},
 };
 use crate::transport::TransportError;
 
@@ -39,20 +41,23 @@ impl Connection {
         let classify = |e| error::connecting(e, &url);
         let name = format!("{}: {role}", config.connection_name);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime().map_err(classify)?;
+        let runtime = stream::runtime();
+        let frame_max = uri.query.frame_max;
 
         let socket = Socket::default();
         let (held, limit) = (Arc::clone(&socket.0), config.connect_timeout);
-        // By hand rather than with `connect_uri`, for two reasons: the driver does not bound the
-        // time for TCP and TLS, and we need the socket to end what nobody waits for any more.
+        // By hand rather than with `connect_uri`, for three reasons: the driver does not bound the
+        // time for TCP and TLS, we need the socket to end what nobody waits for any more, and what
+        // the driver reads has to be looked at before.
         let connected = lapin::Connection::connector(
             uri,
             runtime,
-            async move |uri: AMQPUri, runtime| {
+            async move |uri: AMQPUri, _| {
                 let reach = async {
                     let address = (uri.authority.host.clone(), uri.authority.port);
-                    let addresses = runtime.to_socket_addrs(address);
-                    let plain = AsyncTcpStream::connect(&runtime, addresses).await?;
+                    let tokio = Runtime::tokio_current();
+                    let addresses = tokio.to_socket_addrs(address);
+                    let plain = stream::Raw::connect(&tokio, addresses).await?;
                     if let AsyncTcpStream::Plain(stream) = &plain {
                         keep(&held, stream.get_ref())?;
                     }
@@ -66,7 +71,10 @@ impl Connection {
                     }
                 };
                 match tokio::time::timeout(limit, reach).await {
-                    Ok(stream) => stream.map_err(lapin::Error::from),
+                    Ok(stream) => {
+                        let checked = Checked::new(stream?, frame_max);
+                        Ok(AsyncTcpStream::Plain(checked))
+                    }
                     Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
                 }
             },

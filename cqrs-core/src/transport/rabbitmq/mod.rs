@@ -12,13 +12,16 @@
 //! | bad login, virtual host, permissions, certificate; other declarations (406) | `Misconfigured` |
 //! | nack | [`Outcome::Refused`](super::Outcome::Refused) |
 //! | no queue bound | [`Outcome::Unroutable`](super::Outcome::Unroutable) |
+//! | a message with properties that are not UTF-8, or not to be read at all | the message, with `?` for such bytes, or without its properties |
 
 mod browser;
 mod config;
 mod connection;
 mod error;
+mod frames;
 mod properties;
 mod publisher;
+mod stream;
 mod subscriber;
 mod topology;
 

@@ -6,7 +6,7 @@ use cqrs_core::transport::{
 };
 
 use super::File;
-use crate::fixture::{Fixture, messages, next, publish_by, subscription, take};
+use crate::fixture::{Fixture, messages, next, numbers, publish_by, subscription, take};
 
 async fn refusal(transport: &Embedded) -> String {
     match transport.publisher().await {
@@ -153,4 +153,25 @@ async fn a_lease_that_peers_took_ends_the_subscriber() {
             .iter()
             .all(|delivery| delivery.redelivered)
     );
+}
+
+/// Written by another program: SQLite takes any bytes for text.
+#[tokio::test]
+async fn text_that_is_not_utf8_holds_nothing_back() {
+    let file = File::new().await;
+    let billing = subscription(10);
+    drop(file.transport().subscriber(&billing).await.unwrap());
+    publish_by(&file.transport(), &messages(0..3)).await;
+    let bad =
+        "UPDATE message SET message_id = CAST(x'ff' AS TEXT), routing_key = CAST(x'61ff' AS TEXT),
+        traceparent = CAST(x'ff' AS TEXT) WHERE CAST(body AS TEXT) = '1'";
+    let changed = sqlx::query(bad).execute(&mut file.open().await).await;
+    assert_eq!(changed.unwrap().rows_affected(), 1);
+
+    let mut subscriber = file.elsewhere().subscriber(&billing).await.unwrap();
+    let received = take(&mut subscriber, 3).await;
+    assert_eq!(numbers(&received), [0, 1, 2]);
+    assert_eq!(received[1].routing_key, "a\u{fffd}");
+    assert_eq!(received[1].message_id, None);
+    assert_eq!(received[1].headers.trace, None);
 }
