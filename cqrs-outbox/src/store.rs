@@ -16,6 +16,8 @@ mod dead;
 mod position;
 mod row;
 mod settlement;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod unreadable;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -35,6 +37,8 @@ pub(crate) use position::LateRows;
 pub(crate) use position::{FETCH_BYTES, FETCH_SCAN};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use settlement::kept_error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use unreadable::{ReadRows, Unreadable};
 
 /// A database that holds an outbox.
 pub trait OutboxStore: Clone + Debug + Send + Sync + 'static {
@@ -92,6 +96,9 @@ pub trait OutboxSession: Send + 'static {
     /// instances are not: the caller drops them ([`Self::blocked`], called first, names those
     /// instances at the start) and, when the waiting row is settled, reads them again with
     /// [`Self::of_instances`].
+    ///
+    /// A row that cannot be read is not returned: it is moved to the dead rows, as
+    /// [`DeadReason::Unreadable`]. [`Self::due`] and [`Self::of_instances`] do the same.
     ///
     /// At most `limit` rows, and fewer when their bodies are large or when other slots' rows lie
     /// between: [`Fetched::more`] says whether it is worth asking again at once.

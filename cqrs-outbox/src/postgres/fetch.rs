@@ -7,12 +7,12 @@ use sqlx::postgres::PgRow;
 
 use super::{
     PostgresSession,
-    rows::{get, limit, outbox_row, slot_numbers},
+    rows::{get, instance, limit, outbox_row, slot_numbers},
     sql,
 };
 use crate::{
     Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_BYTES, FETCH_SCAN, LateRows, columns::Table},
+    store::{FETCH_BYTES, FETCH_SCAN, LateRows, ReadRows, Unreadable},
 };
 
 impl PostgresSession {
@@ -29,11 +29,13 @@ impl PostgresSession {
             .bind(after.id)
             .bind(after.snapshot.as_deref())
             .bind(late.map(|late| late.until.as_str()))
-            .bind(late.map_or(0, |late| late.after))
+            .bind(late.map_or(i64::MIN, |late| late.after))
             .bind(limit(rows))
             .bind(limit(FETCH_BYTES))
             .bind(limit(FETCH_SCAN));
-        Answer::read(&self.rows(statement).await?).map(|answer| answer.fetched(after, rows))
+        let answer = Answer::read(&self.rows(statement).await?)?;
+        self.set_aside(&answer.read.unreadable).await?;
+        Ok(answer.fetched(after, rows))
     }
 
     pub(super) async fn blocked_instances(
@@ -43,10 +45,11 @@ impl PostgresSession {
         let rows = self
             .rows(sqlx::query(sql::BLOCKED).bind(slot_numbers(slots)))
             .await?;
+        // One whose name cannot be read has no rows that could be sent.
         let instances: BTreeSet<_> = rows
             .iter()
-            .map(|row| Table::OUTBOX.instance(get(row, 0)?, get(row, 1)?))
-            .collect::<Result<_, StoreError>>()?;
+            .filter_map(|row| instance(row, 0).ok())
+            .collect();
         Ok(instances.into_iter().collect())
     }
 
@@ -55,18 +58,27 @@ impl PostgresSession {
         slots: &[Slot],
         rows: usize,
     ) -> Result<Due, StoreError> {
-        let statement = sqlx::query(sql::DUE)
-            .bind(slot_numbers(slots))
-            .bind(limit(rows.max(1)));
-        let mut due = Due::default();
-        for row in self.rows(statement).await? {
-            if is_event(&row)? {
-                due.rows.push(outbox_row(&row)?);
-            } else {
-                due.next = duration(get(&row, 14)?);
+        loop {
+            let statement = sqlx::query(sql::DUE)
+                .bind(slot_numbers(slots))
+                .bind(limit(rows.max(1)));
+            let mut read = ReadRows::default();
+            let mut next = None;
+            for row in self.rows(statement).await? {
+                match event_id(&row)? {
+                    Some(id) => read.push(id, outbox_row(&row))?,
+                    None => next = duration(get(&row, 14)?),
+                }
             }
+            if read.unreadable.is_empty() {
+                return Ok(Due {
+                    rows: read.rows,
+                    next,
+                });
+            }
+            // They took the place of others.
+            self.set_aside(&read.unreadable).await?;
         }
-        Ok(due)
     }
 
     pub(super) async fn rows_of(
@@ -78,11 +90,34 @@ impl PostgresSession {
             .iter()
             .map(|instance| (instance.cqrs_id.as_str(), instance.instance_pk.as_str()))
             .unzip();
-        let statement = sqlx::query(sql::OF_INSTANCES)
-            .bind(ids)
-            .bind(keys)
-            .bind(limit(rows));
-        self.rows(statement).await?.iter().map(outbox_row).collect()
+        loop {
+            let statement = sqlx::query(sql::OF_INSTANCES)
+                .bind(&ids)
+                .bind(&keys)
+                .bind(limit(rows));
+            let mut read = ReadRows::default();
+            for row in self.rows(statement).await? {
+                read.push(get(&row, 0)?, outbox_row(&row))?;
+            }
+            if read.unreadable.is_empty() {
+                return Ok(read.rows);
+            }
+            // They took the place of others.
+            self.set_aside(&read.unreadable).await?;
+        }
+    }
+
+    /// Moves rows that cannot be read to the dead ones. One that is gone has been moved by another relay.
+    async fn set_aside(&mut self, rows: &[Unreadable]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (ids, problems): (Vec<i64>, Vec<&str>) = rows
+            .iter()
+            .map(|row| (row.id, row.problem.as_str()))
+            .unzip();
+        let statement = sqlx::query(sql::SET_ASIDE).bind(ids).bind(problems);
+        self.execute(statement).await.map(drop)
     }
 
     pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
@@ -100,7 +135,12 @@ impl PostgresSession {
 
 /// What the statement answered.
 struct Answer {
-    rows: Vec<OutboxRow>,
+    read: ReadRows,
+    /// How many rows and bytes of bodies there were, whether they can be read or not, and the highest
+    /// of their ids.
+    found: usize,
+    bytes: usize,
+    last: Option<i64>,
     snapshot: String,
     last_id: i64,
     cut_at: Option<i64>,
@@ -109,15 +149,21 @@ struct Answer {
 impl Answer {
     fn read(answered: &[PgRow]) -> Result<Self, StoreError> {
         let mut answer = Self {
-            rows: Vec::new(),
+            read: ReadRows::default(),
+            found: 0,
+            bytes: 0,
+            last: None,
             snapshot: String::new(),
             last_id: 0,
             cut_at: None,
         };
-        answer.rows.reserve(answered.len());
+        answer.read.rows.reserve(answered.len());
         for row in answered {
-            if is_event(row)? {
-                answer.rows.push(outbox_row(row)?);
+            if let Some(id) = event_id(row)? {
+                answer.found += 1;
+                answer.bytes += get::<&[u8]>(row, 8)?.len();
+                answer.last = answer.last.max(Some(id));
+                answer.read.push(id, outbox_row(row))?;
             } else {
                 answer.snapshot = get(row, 14)?;
                 answer.last_id = get(row, 15)?;
@@ -125,16 +171,15 @@ impl Answer {
             }
         }
         // All late rows have lower ids than all fresh ones.
-        answer.rows.sort_unstable_by_key(|row| row.id);
+        answer.read.rows.sort_unstable_by_key(|row| row.id);
         Ok(answer)
     }
 
     /// The statement stops at the row that makes it full, so a full answer is one that may have been
     /// cut there.
     fn fetched(self, after: &Position, limit: usize) -> Fetched {
-        let bytes: usize = self.rows.iter().map(|row| row.body.len()).sum();
-        let full = self.rows.len() >= limit || bytes >= FETCH_BYTES;
-        let last = self.rows.last().map(|row| row.id);
+        let full = self.found >= limit || self.bytes >= FETCH_BYTES;
+        let last = self.last;
         let position = match (last, &after.late) {
             (Some(last), Some(late)) if full => Position {
                 late: Some(LateRows {
@@ -174,16 +219,16 @@ impl Answer {
         };
         let more = full || after.late.is_some() || self.cut_at.is_some();
         Fetched {
-            rows: self.rows,
+            rows: self.read.rows,
             position,
             more,
         }
     }
 }
 
-/// Whether this is a row of the outbox and not what the statement says besides.
-fn is_event(row: &PgRow) -> Result<bool, StoreError> {
-    Ok(get::<Option<i64>>(row, 0)?.is_some())
+/// The id, if this is a row of the outbox and not what the statement says besides.
+fn event_id(row: &PgRow) -> Result<Option<i64>, StoreError> {
+    get(row, 0)
 }
 
 /// A span of the database's clock; a clock that was set back makes it nothing.

@@ -17,6 +17,7 @@ pub(super) const FETCH: &str = include_str!("sql/fetch.sql");
 pub(super) const DUE: &str = include_str!("sql/due.sql");
 pub(super) const BLOCKED: &str = include_str!("sql/blocked.sql");
 pub(super) const OF_INSTANCES: &str = include_str!("sql/of_instances.sql");
+pub(super) const SET_ASIDE: &str = include_str!("sql/set_aside.sql");
 pub(super) const SETTLE: &str = include_str!("sql/settle.sql");
 pub(super) const BACKLOG: &str = include_str!("sql/backlog.sql");
 pub(super) const DEAD_LIST: &str = include_str!("sql/dead_list.sql");

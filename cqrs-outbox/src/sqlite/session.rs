@@ -27,7 +27,7 @@ pub struct SqliteSession {
     pub(super) patience: Duration,
 }
 
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteSession {
     pub(super) fn new(connection: SqliteConnection, patience: Duration) -> Self {

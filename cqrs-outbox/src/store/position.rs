@@ -14,7 +14,7 @@ pub(crate) const FETCH_SCAN: usize = 20_000;
 /// How far a series of fetches has come. Made by a store, meaningful to it alone.
 ///
 /// The rows up to `id` that `snapshot` shows have been returned, and no others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Every id up to this one has been looked at.
     pub(crate) id: i64,
@@ -34,12 +34,18 @@ pub(crate) struct LateRows {
 }
 
 impl Position {
-    /// Before everything.
+    /// Before everything, also rows that somebody gave ids below 1.
     pub const START: Self = Self {
-        id: 0,
+        id: i64::MIN,
         snapshot: None,
         late: None,
     };
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::START
+    }
 }
 
 /// An answer of [`OutboxSession::fetch`](crate::OutboxSession::fetch).

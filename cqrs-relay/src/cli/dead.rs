@@ -84,7 +84,8 @@ impl fmt::Display for One {
         let row = &self.0;
         writeln!(f, "{row}")?;
         writeln!(f, "message id  {}", row.message_id)?;
-        writeln!(f, "recorded    {}", row.created_at)?;
+        let recorded = row.created_at.as_deref().unwrap_or("at no time");
+        writeln!(f, "recorded    {recorded}")?;
         writeln!(f, "attempts    {}", row.attempts)?;
         write!(f, "{}", row.body)
     }

@@ -3,6 +3,6 @@
 select
     count(*),
     count(next_attempt_at),
-    extract(epoch from statement_timestamp() - min(created_at))::double precision,
+    extract(epoch from statement_timestamp() - min(created_at) filter (where isfinite(created_at)))::double precision,
     (select count(*) from cqrs_outbox_dead where not superseded)
 from cqrs_outbox

@@ -170,12 +170,12 @@ async fn what_is_kept_gets_its_slot() {
         slot("1")
     );
     assert_eq!(
-        bed.number("select slot from cqrs_outbox_dead where id = 2")
+        bed.number("select slot from cqrs_outbox_dead where outbox_id = 2")
             .await,
         slot("2")
     );
     assert_eq!(
-        bed.number("select slot from cqrs_outbox_dead where id = 3")
+        bed.number("select slot from cqrs_outbox_dead where outbox_id = 3")
             .await,
         slot("3")
     );

@@ -15,6 +15,15 @@ pub(super) trait Fixture: Sized + Send + Sync {
     /// A transaction of an application.
     type Open: Send;
 
+    /// Statements that leave a value nobody can read in the rows of the instance `bad`, with its column.
+    const SPOILINGS: &[(&str, &str)];
+
+    /// Makes all rows wait for a retry, as if in an order of their ids.
+    const WAIT: &str;
+
+    /// Makes them wait for ever.
+    const NEVER: &str;
+
     fn new() -> impl Future<Output = Self>;
 
     fn store(&self) -> Self::Store;
