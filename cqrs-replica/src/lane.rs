@@ -1,9 +1,10 @@
 //! A lane: applies its share of the messages, batch by batch, each batch in one transaction.
 //!
-//! All messages of an instance go to the same lane, in the order in which they came. A lane never
-//! gives a message back: it repeats a batch until the database has taken it, in smaller pieces when
+//! All messages of an instance go to the same lane, in the order in which they came. A lane gives no
+//! message back by itself: it repeats a batch until the database has taken it, in smaller pieces when
 //! it fails again and again (a batch may be too much for the statement timeout), and reports the
-//! messages as finished only then. It knows nothing of acknowledgements.
+//! messages as finished only then. It knows nothing of acknowledgements. What the receiver has given
+//! back to the queue it lets go of, as soon as no statement is under way.
 //!
 //! A message that fails alone while the database answers otherwise is set aside as a letter, so that
 //! it holds back no other instance: its row may be locked for long, or its statement always take too
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use cqrs_core::{Clock, SLOTS, Slot, StoreError, transport::DeliveryTag};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 use tracing::Instrument;
@@ -52,21 +53,59 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     senders: Vec<mpsc::UnboundedSender<Job>>,
+    /// Those that get messages.
+    used: Vec<u16>,
+    /// Messages of this subscriber and of earlier ones are the queue's again.
+    given_back: watch::Sender<u64>,
 }
 
 impl Lanes {
-    /// As many ways as lanes. Unbounded: the receiver takes no more than the prefetch.
+    /// As many ways as lanes, all of them used. Unbounded: the receiver takes no more than the
+    /// prefetch.
     pub(crate) fn new(count: u16) -> (Self, Vec<mpsc::UnboundedReceiver<Job>>) {
         let (senders, receivers) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
-        (Self { senders }, receivers)
+        let lanes = Self {
+            senders,
+            used: (0..count).collect(),
+            given_back: watch::Sender::new(0),
+        };
+        (lanes, receivers)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u16 {
+        u16::try_from(self.senders.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Those that get messages.
+    pub(crate) fn used(&self) -> &[u16] {
+        &self.used
+    }
+
+    /// Uses these alone. Only while none of the present subscriber's messages is with a lane: those
+    /// of an instance must not be with two.
+    pub(crate) fn only(&mut self, lanes: Vec<u16>) {
+        self.used = lanes;
+    }
+
+    /// The lanes let go of what this subscriber and earlier ones have brought.
+    pub(crate) fn give_back(&self, epoch: u64) {
+        self.given_back.send_replace(epoch);
+    }
+
+    /// Tells a lane what is given back.
+    pub(crate) fn given_back(&self) -> watch::Receiver<u64> {
+        self.given_back.subscribe()
     }
 
     /// Sends a message on its way. `false`: its lane is gone, and the worker is about to end.
     pub(crate) fn send(&self, job: Job) -> bool {
-        let lane = lane_of(&job.message, self.senders.len());
-        self.senders
+        let lane = lane_of(&job.message, self.used.len());
+        let sender = self
+            .used
             .get(lane)
-            .is_some_and(|sender| sender.send(job).is_ok())
+            .and_then(|lane| self.senders.get(usize::from(*lane)));
+        sender.is_some_and(|sender| sender.send(job).is_ok())
     }
 }
 
@@ -87,6 +126,8 @@ pub(crate) struct Lane<S: ReplicaStore> {
     pub(crate) config: Arc<WorkerConfig>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) jobs: mpsc::UnboundedReceiver<Job>,
+    /// The last subscriber whose messages were given back.
+    pub(crate) given_back: watch::Receiver<u64>,
     /// Where finished messages are reported.
     pub(crate) finished: mpsc::UnboundedSender<Vec<Ticket>>,
     /// Wakes the task that looks after letters.
@@ -102,6 +143,10 @@ impl<S: ReplicaStore> Lane<S> {
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         let mut batch = Batch::default();
         while self.fill(&mut batch).await {
+            self.connect(&mut batch).await;
+            if batch.messages.is_empty() {
+                continue;
+            }
             let count = self.pieces.portion(batch.messages.len());
             let began = Instant::now();
             match self.apply(&batch.messages[..count]).await {
@@ -119,7 +164,13 @@ impl<S: ReplicaStore> Lane<S> {
                     let why = causes(&error).join(": ");
                     self.pieces.failed(count);
                     self.session.failed(error).await;
-                    if self.is_stuck().await && count == 1 {
+                    let before = self.session.failures();
+                    let kept = self.connect(&mut batch).await;
+                    if self.session.failures() > before {
+                        // It was away, which explains the failures.
+                        self.pieces.forgive();
+                    }
+                    if kept && count == 1 && self.pieces.failures() >= PATIENCE {
                         self.set_aside(&mut batch, &why).await;
                     }
                 }
@@ -139,15 +190,43 @@ impl<S: ReplicaStore> Lane<S> {
         let _ = self.finished.send(batch.take(answers.len()));
     }
 
-    /// Connects, and answers whether the database, though it can be reached, fails again and again.
-    async fn is_stuck(&mut self) -> bool {
-        let before = self.session.failures();
-        self.session.get().await;
-        if self.session.failures() > before {
-            // It was away, which explains the failures.
-            self.pieces.forgive();
+    /// Connects, however long that takes, and lets go of what is given back before or meanwhile.
+    /// `false`: something was.
+    async fn connect(&mut self, batch: &mut Batch) -> bool {
+        let mut kept = self.keeps_all(batch);
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.session.get() => return kept,
+                Ok(()) = self.given_back.changed() => kept &= self.keeps_all(batch),
+                job = self.jobs.recv(), if batch.messages.is_empty() => match job {
+                    Some(job) => batch.add(job),
+                    None => return kept,
+                },
+            }
         }
-        self.pieces.failures() >= PATIENCE
+    }
+
+    /// Lets go of what was given back. `true`: nothing was.
+    fn keeps_all(&mut self, batch: &mut Batch) -> bool {
+        let epoch = *self.given_back.borrow_and_update();
+        let mut gone = batch.take_until(epoch);
+        // What waits came after what is in hand.
+        while batch.messages.is_empty()
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            if job.ticket.epoch <= epoch {
+                gone.push(job.ticket);
+            } else {
+                batch.add(job);
+            }
+        }
+        let kept = gone.is_empty();
+        if !kept {
+            // Nobody listens any more when the worker is about to end.
+            let _ = self.finished.send(gone);
+        }
+        kept
     }
 
     /// Keeps the first message as a letter.
@@ -298,6 +377,13 @@ impl Batch {
         }
     }
 
+    /// Removes the messages of this subscriber and of earlier ones.
+    fn take_until(&mut self, epoch: u64) -> Vec<Ticket> {
+        let old = |ticket: &&Ticket| ticket.epoch <= epoch;
+        let count = self.tickets.iter().take_while(old).count();
+        self.take(count)
+    }
+
     /// Removes the first messages and answers with their tickets.
     fn take(&mut self, count: usize) -> Vec<Ticket> {
         self.bytes -= self
@@ -356,6 +442,18 @@ mod tests {
         let message = job("not json").message;
         assert!(message.event.is_none());
         assert!((1..70).all(|lanes| lane_of(&message, lanes) < lanes));
+    }
+
+    #[test]
+    fn lanes_that_are_left_out_get_nothing() {
+        let (mut lanes, mut receivers) = Lanes::new(4);
+        lanes.only(vec![0, 2]);
+        (0..50).for_each(|key| assert!(lanes.send(event(key, 0))));
+        let got = receivers.iter_mut().map(|jobs| {
+            let all = std::iter::from_fn(|| jobs.try_recv().ok());
+            all.count() > 0
+        });
+        assert_eq!(got.collect::<Vec<_>>(), [true, false, true, false]);
     }
 
     #[test]

@@ -185,6 +185,51 @@ async fn a_database_that_cannot_be_reached_sets_nothing_aside() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_its_database_a_worker_gives_its_messages_back() {
+    let fake = Fake::new();
+    let first = fake.subscriber();
+    let running = Running::start(&fake);
+    first.send(Ok(delivery(1))).unwrap();
+    fake.does(Step::Acked(0, one(1))).await;
+    fake.database_is_away(true);
+    let began = Instant::now();
+    (2..=9).for_each(|revision| first.send(Ok(delivery(revision))).unwrap());
+    fake.does(Step::Closed(0)).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    // It takes no others meanwhile.
+    let second = fake.subscriber();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(fake.count(&Step::Subscribed(1)), 0);
+    fake.database_is_away(false);
+    fake.does(Step::Subscribed(1)).await;
+    let mut again = delivery(2);
+    again.tag = DeliveryTag(1);
+    second.send(Ok(again)).unwrap();
+    fake.does(Step::Acked(1, one(1))).await;
+    running.drained().await;
+    // Nothing of what it has given back was applied.
+    let applied = |step: &Step| matches!(step, Step::Applied(_));
+    let applied: Vec<_> = fake.steps().into_iter().filter(applied).collect();
+    assert_eq!(applied, [Step::Applied(vec![1]), Step::Applied(vec![2])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_has_given_all_back_stops_well_without_its_database() {
+    let fake = Fake::new();
+    let broker = fake.subscriber();
+    let running = Running::start(&fake);
+    fake.does(Step::Subscribed(0)).await;
+    fake.database_is_away(true);
+    broker.send(Ok(delivery(1))).unwrap();
+    fake.does(Step::Closed(0)).await;
+    running.drained().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_conflict_is_repeated_at_once() {
     let fake = Fake::new();
     fake.turns((0..3).map(|_| Turn::Fail(StoreError::Conflict(reason()))));
