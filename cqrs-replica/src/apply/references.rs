@@ -230,6 +230,7 @@ mod tests {
             not_null: true,
             has_default: false,
             writable: true,
+            loose: false,
         };
         let references = refers_to.iter().map(|table| Reference {
             name: None,

@@ -109,9 +109,12 @@ pub(super) async fn apply<W: Work>(
     let (mut first, mut upserts, mut deletes) = (empty(), empty(), empty());
     for pending in rows {
         if pending.deleted {
-            // A row that comes again keeps nothing of the one before. Other deletes come last: what has
-            // moved away from a row must not go with it, by a key that cascades.
-            let writes = if pending.row.is_some() {
+            // A row that comes again keeps nothing of the one before, and one whose key comes again in
+            // another spelling makes room for it. Other deletes come last: what has moved away from
+            // a row must not go with it, by a key that cascades.
+            let plan = &tables[pending.table];
+            let makes_room = plan.loose && !plan.is_referenced;
+            let writes = if pending.row.is_some() || makes_room {
                 &mut first
             } else {
                 &mut deletes

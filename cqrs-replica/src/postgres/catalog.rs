@@ -30,6 +30,7 @@ pub(super) async fn describe(
                 not_null: row.try_get(2)?,
                 has_default: row.try_get(3)?,
                 writable: row.try_get(4)?,
+                loose: row.try_get(7)?,
             };
             Ok((before, row.try_get(5)?, column))
         };

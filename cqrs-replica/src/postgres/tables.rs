@@ -61,10 +61,14 @@ pub(super) async fn write(
     }
     for (columns, rows) in plan.by_columns(&writes.rows) {
         let sql = plan.statement(&columns, upsert);
+        let (count, mut written) = (rows.len(), 0);
         for json in texts(plan, &columns, rows.into_iter().cloned())? {
             let upsert = sqlx::query(checked(&sql)).bind(json);
-            try_run(limit, upsert.execute(&mut *connection)).await?;
+            written += try_run(limit, upsert.execute(&mut *connection))
+                .await?
+                .rows_affected();
         }
+        plan.check_written(count, written).map_err(refused)?;
     }
     Ok(())
 }
@@ -75,7 +79,12 @@ fn delete(plan: &TablePlan) -> String {
         .iter()
         .map(|&column| {
             let name = quoted(&plan.columns[column].name);
-            format!("t.{name} = r.{name}")
+            let equal = format!("t.{name} = r.{name}");
+            if plan.columns[column].loose {
+                format!("{equal} and {}", same("r", &name))
+            } else {
+                equal
+            }
         })
         .collect();
     format!(
@@ -93,9 +102,15 @@ fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
          from json_populate_recordset(null::{table}, $1::text::json) as r\n{}",
         plan.list(columns, ""),
         plan.list(columns, "r."),
-        plan.on_conflict(columns),
+        plan.on_conflict(columns, |name| same("excluded", name)),
         table = plan.table,
     )
+}
+
+/// Whether a column of `t` and of another row have the same text, whatever the column's type and
+/// collation hold of it.
+fn same(other: &str, name: &str) -> String {
+    format!("t.{name}::text collate \"C\" = {other}.{name}::text collate \"C\"")
 }
 
 /// Makes a column's value of JSON and drops it.
@@ -155,8 +170,9 @@ pub(super) fn texts<'e>(
 }
 
 pub(super) fn misfit(error: String) -> Failed {
-    Failed::Fault {
-        fault: Fault::new(Reason::Type, error),
-        lost: false,
-    }
+    refused(Fault::new(Reason::Type, error))
+}
+
+fn refused(fault: Fault) -> Failed {
+    Failed::Fault { fault, lost: false }
 }

@@ -67,6 +67,7 @@ fn column(row: &SqliteRow) -> Result<(Column, i64), sqlx::Error> {
         not_null: row.try_get(2)?,
         has_default: row.try_get(3)?,
         writable: row.try_get(4)?,
+        loose: row.try_get(6)?,
     };
     Ok((column, row.try_get(5)?))
 }

@@ -57,7 +57,9 @@ pub(super) async fn write(
             for (column, json) in &row.values {
                 upsert = value(plan, *column, RawValue::get(json))?.bind(upsert);
             }
-            try_run(limit, upsert.execute(&mut *connection)).await?;
+            let done = try_run(limit, upsert.execute(&mut *connection)).await?;
+            plan.check_written(1, done.rows_affected())
+                .map_err(refused)?;
         }
     }
     Ok(())
@@ -68,17 +70,23 @@ pub(super) fn value<'j>(
     column: usize,
     json: &'j str,
 ) -> Result<super::values::Value<'j>, Failed> {
-    bindable(&plan.columns[column], json).map_err(|error| Failed::Fault {
-        fault: Fault::new(Reason::Type, error),
-        lost: false,
-    })
+    bindable(&plan.columns[column], json).map_err(|error| refused(Fault::new(Reason::Type, error)))
+}
+
+fn refused(fault: Fault) -> Failed {
+    Failed::Fault { fault, lost: false }
 }
 
 fn delete(plan: &TablePlan) -> String {
     let on: Vec<String> = plan
         .key
         .iter()
-        .map(|&column| format!("{} = ?", quoted(&plan.columns[column].name)))
+        .enumerate()
+        .map(|(place, &column)| {
+            let (name, place) = (quoted(&plan.columns[column].name), place + 1);
+            // The first finds the row by the index, the second holds only the same text for equal.
+            format!("{name} = ?{place} and {name} = ?{place} collate binary")
+        })
         .collect();
     format!(
         "-- cqrs-replica: delete\ndelete from {} where {}",
@@ -89,10 +97,12 @@ fn delete(plan: &TablePlan) -> String {
 
 fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
     format!(
-        "-- cqrs-replica: upsert\ninsert into {} ({}) values ({})\n{}",
+        "-- cqrs-replica: upsert\ninsert into {} as t ({}) values ({})\n{}",
         plan.table,
         plan.list(columns, ""),
         vec!["?"; columns.len()].join(", "),
-        plan.on_conflict(columns),
+        plan.on_conflict(columns, |name| format!(
+            "t.{name} = excluded.{name} collate binary"
+        )),
     )
 }

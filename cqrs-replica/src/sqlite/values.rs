@@ -157,6 +157,7 @@ mod tests {
             not_null: false,
             has_default: false,
             writable: true,
+            loose: false,
         }
     }
 

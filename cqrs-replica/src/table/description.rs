@@ -32,6 +32,9 @@ pub(crate) struct Column {
     pub(crate) has_default: bool,
     /// Whether a value may be given: not so for generated columns.
     pub(crate) writable: bool,
+    /// Whether a unique index takes different texts for equal, as `citext` and collations that ignore
+    /// case do.
+    pub(crate) loose: bool,
 }
 
 impl Column {

@@ -23,6 +23,8 @@ pub struct TablePlan {
     pub(crate) columns: Vec<Column>,
     /// Those of the key, in the model's order.
     pub(crate) key: Vec<usize>,
+    /// Whether keys of different instances may be equal for the table.
+    pub(crate) loose: bool,
     /// The same with the names that the master is likely to have for them.
     pub(crate) key_fields: Vec<(String, usize)>,
     members: Members,
@@ -104,6 +106,7 @@ impl TablePlan {
         let never_null = those(&|column| column.not_null && !description.has_before_trigger);
         Ok(Self {
             table: description.table,
+            loose: key.iter().any(|&at| description.columns[at].loose),
             key,
             key_fields,
             members,

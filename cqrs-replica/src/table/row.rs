@@ -6,6 +6,7 @@ use cqrs_core::{InstanceKey, KeyPart};
 use serde_json::value::RawValue;
 
 use super::{TablePlan, quoted};
+use crate::letter::{Fault, Reason};
 
 /// A row to write.
 #[derive(Debug, Clone)]
@@ -93,22 +94,48 @@ impl TablePlan {
         names.join(", ")
     }
 
-    /// What an upsert does with the columns beside the key.
-    pub(crate) fn on_conflict(&self, columns: &[usize]) -> String {
+    /// What an upsert of `t` does with the columns beside the key. A row whose key is only equal by
+    /// the column's rules is another instance's, and stays as it is; `same` compares a column of `t`
+    /// and of `excluded` letter by letter.
+    pub(crate) fn on_conflict(&self, columns: &[usize], same: fn(&str) -> String) -> String {
         let key = self.list(&self.key, "");
+        let loose = |column: &&usize| self.loose && self.columns[**column].loose;
         let sets: Vec<String> = columns
             .iter()
-            .filter(|column| !self.key.contains(column))
+            .filter(|column| !self.key.contains(column) || loose(column))
             .map(|&column| {
                 let name = quoted(&self.columns[column].name);
                 format!("{name} = excluded.{name}")
             })
             .collect();
         if sets.is_empty() {
-            format!("on conflict ({key}) do nothing")
-        } else {
-            format!("on conflict ({key}) do update set {}", sets.join(", "))
+            return format!("on conflict ({key}) do nothing");
         }
+        let same: Vec<String> = self
+            .key
+            .iter()
+            .filter(loose)
+            .map(|&column| same(&quoted(&self.columns[column].name)))
+            .collect();
+        let only = if same.is_empty() { "" } else { "\nwhere " };
+        format!(
+            "on conflict ({key}) do update set {}{only}{}",
+            sets.join(", "),
+            same.join(" and ")
+        )
+    }
+
+    /// Whether all rows were written; if not, why.
+    pub(crate) fn check_written(&self, rows: usize, written: u64) -> Result<(), Fault> {
+        if !self.loose || usize::try_from(written).is_ok_and(|written| written >= rows) {
+            return Ok(());
+        }
+        let error = format!(
+            "a row is there whose key ({}) is equal by the rules of its column and spelled \
+             otherwise: it must go first",
+            self.list(&self.key, "")
+        );
+        Err(Fault::new(Reason::Constraint, error))
     }
 }
 

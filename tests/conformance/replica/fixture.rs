@@ -28,6 +28,8 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     const LENGTH: &'static str;
     /// What `-P1DT02H` looks like as text.
     const NEGATIVE_LENGTH: &'static str;
+    /// A statement, and the type of texts that it makes possible, which are equal in any case.
+    const CASELESS: (&'static str, &'static str);
 
     fn new() -> impl Future<Output = Self>;
 
@@ -242,6 +244,7 @@ macro_rules! suite {
             tables::keys_may_be_text_uuids_or_composite,
             tables::a_delete_with_the_wrong_number_of_key_parts_takes_nothing,
             tables::keys_that_differ_only_in_case_are_two,
+            tables::a_key_may_change_its_case,
             tables::odd_names_are_quoted,
             tables::a_table_of_nothing_but_its_key_works,
             tables::a_delete_takes_rows_from_before_the_bookkeeping,

@@ -58,6 +58,7 @@ impl Fixture for Database {
     const HI: &'static str = "hi";
     const LENGTH: &'static str = "P1DT02H03M04.5S";
     const NEGATIVE_LENGTH: &'static str = "-P1DT02H";
+    const CASELESS: (&'static str, &'static str) = ("select 1", "text collate nocase");
 
     async fn new() -> Self {
         let database = Self::empty().await;

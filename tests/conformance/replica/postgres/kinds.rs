@@ -6,6 +6,7 @@ use super::{
     super::{
         fixture::{APPLIED, Fixture, Replica, table},
         message::Message,
+        tables::a_key_changes_its_case,
     },
     Database,
 };
@@ -97,4 +98,16 @@ async fn a_number_too_large_for_its_column_is_a_matter_of_type() {
         error(columns, r#""v":"a","n":12345"#, "type").await,
         "column \"n\" of type numeric(3,1) does not take this number"
     );
+}
+
+/// A collation of one's own may do what `citext` does.
+#[tokio::test]
+async fn a_key_changes_its_case_under_a_collation_that_ignores_it() {
+    let collation = "create collation caseless
+        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+    let create = "create table person (email text collate caseless primary key, v integer)";
+    a_key_changes_its_case::<Database>(&[collation, create]).await;
+    let create = "create table person (email mail primary key, v integer)";
+    let domain = "create domain mail as text collate caseless";
+    a_key_changes_its_case::<Database>(&[collation, domain, create]).await;
 }
