@@ -8,7 +8,8 @@
 //!
 //! A message that fails alone while the database answers otherwise is set aside as a letter, so that
 //! it holds back no other instance: its row may be locked for long, or its statement always take too
-//! long. A database that is lost sets nothing aside: the letter could not be stored there.
+//! long. A database that is lost sets nothing aside: the letter could not be stored there. What the
+//! database answers for and yet does not keep in any form goes behind the others, unacknowledged.
 //!
 //! Cancellation: a lane may be dropped at any time; what it held was not reported and comes again.
 
@@ -239,6 +240,18 @@ impl<S: ReplicaStore> Lane<S> {
         {
             Ok(answer) => self.finish(batch, &[answer]),
             Err(error) => {
+                if let StoreError::Backend(_) = error {
+                    // It comes again after the others, and stays unacknowledged until it is kept.
+                    let error = causes(&error).join(": ");
+                    tracing::error!(
+                        message_id = message.message_id.map(tracing::field::display),
+                        bytes = message.body.len(),
+                        error,
+                        "a message can be neither applied nor kept; others go first"
+                    );
+                    metrics::not_kept();
+                    batch.postpone();
+                }
                 // The database takes nothing else either.
                 self.pieces.forgive();
                 self.session.failed(error).await;
@@ -379,9 +392,24 @@ impl Batch {
 
     /// Removes the messages of this subscriber and of earlier ones.
     fn take_until(&mut self, epoch: u64) -> Vec<Ticket> {
-        let old = |ticket: &&Ticket| ticket.epoch <= epoch;
-        let count = self.tickets.iter().take_while(old).count();
-        self.take(count)
+        let mut gone = Vec::new();
+        // One that was postponed lies behind later ones.
+        let mut at = 0;
+        while let Some(ticket) = self.tickets.get(at) {
+            if ticket.epoch <= epoch {
+                self.bytes -= self.messages.remove(at).body.len();
+                gone.push(self.tickets.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        gone
+    }
+
+    /// Puts the first message behind all others.
+    fn postpone(&mut self) {
+        self.messages.rotate_left(1);
+        self.tickets.rotate_left(1);
     }
 
     /// Removes the first messages and answers with their tickets.
@@ -502,6 +530,24 @@ mod tests {
             batch.bytes,
             batch.messages.iter().map(|m| m.body.len()).sum::<usize>()
         );
+    }
+
+    #[test]
+    fn what_is_postponed_goes_behind_the_others_with_its_ticket() {
+        let mut batch = Batch::default();
+        for (tag, key) in [(1, 7), (2, 8), (3, 9)] {
+            let mut job = event(key, 0);
+            job.ticket.tag = DeliveryTag(tag);
+            batch.add(job);
+        }
+        batch.postpone();
+        let keys = batch.messages.iter().map(|message| {
+            let event = message.event.as_ref().unwrap();
+            event.key.canonical()
+        });
+        assert!(keys.eq(["8", "9", "7"]));
+        let tags: Vec<u64> = batch.take(3).iter().map(|ticket| ticket.tag.0).collect();
+        assert_eq!(tags, [2, 3, 1]);
     }
 
     #[test]

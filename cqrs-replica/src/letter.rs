@@ -4,10 +4,11 @@ use std::{error::Error, fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use cqrs_core::CqrsId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Applied, Incoming, LetterState, WaitReason, apply::InstanceId};
+use crate::{Applied, Incoming, LetterState, SkipReason, WaitReason, apply::InstanceId};
 
 /// The class of a letter's reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +256,14 @@ impl OtherLetter {
         answer(self.state, self.reason, self.attempts)
     }
 
+    /// What the message answers when it comes once more.
+    pub(crate) const fn answer_again(&self) -> Applied {
+        match self.state {
+            LetterState::Discarded => Applied::Skipped(SkipReason::Duplicate),
+            _ => self.answer(),
+        }
+    }
+
     /// Whether it keeps this message.
     pub(crate) fn keeps(&self, incoming: &Incoming) -> bool {
         match (self.message_id, incoming.message_id) {
@@ -327,6 +336,22 @@ pub(crate) fn in_words(error: &(dyn Error + 'static)) -> String {
     storable(&text)
 }
 
+/// An identifier of a message that no event has: no longer than those that are indexed. The body has all
+/// of it.
+pub(crate) fn identifier(text: &str) -> String {
+    let text = storable(text);
+    let end = text.floor_char_boundary(CqrsId::MAX_LEN);
+    text[..end].to_owned()
+}
+
+/// Text that a database in any encoding stores, and an index holds.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .take(500)
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .collect()
+}
+
 /// Text as every database stores it: without NUL characters, and no longer than useful.
 pub(crate) fn storable(text: &str) -> String {
     text.chars()
@@ -353,6 +378,13 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), reason);
         }
+    }
+
+    #[test]
+    fn an_identifier_is_cut_between_characters() {
+        assert_eq!(identifier("account"), "account");
+        assert_eq!(identifier(&"\u{20ac}".repeat(50)), "\u{20ac}".repeat(33));
+        assert_eq!(plain("a\u{20ac}\0b"), "a??b");
     }
 
     #[test]

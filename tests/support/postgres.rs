@@ -33,12 +33,28 @@ impl TestDatabase {
     /// # Errors
     /// The server cannot be reached.
     pub async fn create_on(server: String) -> Result<Self> {
+        Self::create_with(server, "encoding 'UTF8'").await
+    }
+
+    /// Makes one whose texts are in Latin-1.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub async fn create_latin1() -> Result<Self> {
+        let server = variable("CQRS_TEST_POSTGRES");
+        Self::create_with(server, "encoding 'LATIN1' locale 'C'").await
+    }
+
+    async fn create_with(server: String, options: &str) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
         let name = format!("cqrs_test_{}", Uuid::now_v7().simple());
         // `template0` can have no sessions, which would be in the way.
         run(
             &server,
-            format!("create database {name} template template0 encoding 'UTF8'"),
+            format!("create database {name} template template0 {options}"),
         )
         .await?;
         Ok(Self {

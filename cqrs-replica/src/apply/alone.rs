@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ApplyPolicy, Incoming, Models,
-    letter::{Fault, Reason},
+    letter::{Fault, Reason, in_words},
 };
 
 /// How often a message that has failed is tried to be kept while another transaction is in the way:
@@ -39,8 +39,20 @@ impl Source<'_> {
 }
 
 impl<B: Backend> Session<B> {
-    /// Applies one message on its own; if that fails, keeps it with the reason.
+    /// Applies one message on its own; if that fails, keeps it with the reason, or at least its bytes.
     pub(super) async fn alone<'a>(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        match self.applied_or_kept(models, policy, source).await {
+            Err(error) if B::refuses(&error) => self.keep_bytes(policy, source, error).await,
+            done => done,
+        }
+    }
+
+    async fn applied_or_kept<'a>(
         &mut self,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
@@ -76,13 +88,13 @@ impl<B: Backend> Session<B> {
         why: &str,
     ) -> Result<Vec<Done<'a>>, StoreError> {
         let mode = Mode::Failed(Fault::aside(why));
-        match self.attempt(models, policy, source, mode).await? {
-            Ok(done) => Ok(done),
-            Err(failed) => match self.recover(failed).await {
-                Ok(fault) => Err(StoreError::Backend(fault.error.into())),
-                Err(error) => Err(error),
-            },
-        }
+        let error = match self.attempt(models, policy, source, mode).await? {
+            Ok(done) => return Ok(done),
+            Err(Failed::Store(error)) => error,
+            Err(Failed::Outdated) => self.outdated(),
+            Err(Failed::Fault { fault, .. }) => StoreError::Backend(fault.error.into()),
+        };
+        self.keep_bytes(policy, source, error).await
     }
 
     async fn attempt<'a>(
@@ -126,6 +138,9 @@ impl<B: Backend> Session<B> {
     /// Makes the session usable again after a fault.
     pub(super) async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
         match failed {
+            Failed::Store(error) if B::refuses(&error) => {
+                Ok(Fault::dead(Reason::Database, in_words(&error)))
+            }
             Failed::Store(error) => Err(error),
             Failed::Outdated => Err(self.outdated()),
             Failed::Fault { fault, lost } => {

@@ -82,6 +82,10 @@ pub trait Backend: Send + 'static {
     where
         Self: 'w;
 
+    /// Whether the database has refused a statement of ours for the sake of a value in it, which it
+    /// will always refuse.
+    fn refuses(error: &StoreError) -> bool;
+
     /// Opens a transaction whose statements see what was committed before each of them. Dropping
     /// it rolls it back.
     fn begin(&mut self) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send;

@@ -145,6 +145,7 @@ impl<B: Backend> Session<B> {
     async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
         let why = match &error {
             StoreError::Conflict(_) => return Ok(in_words(&error)),
+            _ if B::refuses(&error) => return Ok(in_words(&error)),
             StoreError::Unavailable(_) => in_words(&error),
             _ => return Err(error),
         };

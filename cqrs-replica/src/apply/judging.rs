@@ -57,10 +57,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let Some(letter) = open.or(closed) else {
             return false;
         };
-        self.slots[at].answer = Some(match letter.state {
-            LetterState::Discarded => Applied::Skipped(SkipReason::Duplicate),
-            _ => letter.answer(),
-        });
+        self.slots[at].answer = Some(letter.answer_again());
         self.slots[at].kept_before = true;
         true
     }

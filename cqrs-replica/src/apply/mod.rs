@@ -21,6 +21,7 @@ mod import;
 mod instance;
 mod item;
 mod judging;
+mod last_resort;
 mod letters;
 mod observe;
 mod outcome;

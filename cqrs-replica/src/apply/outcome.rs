@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// After how long a message is tried again that was set aside.
-const ASIDE: Duration = Duration::from_secs(5);
+pub(super) const ASIDE: Duration = Duration::from_secs(5);
 
 /// The pauses between looks at a letter that waits for a row which nobody announces. One that is
 /// announced is looked at too, seldom: it may come in other ways, or under another name.

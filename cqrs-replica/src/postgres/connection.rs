@@ -12,7 +12,9 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, references, sql,
+    PostgresReplica, bookkeeping, broker_letters, catalog,
+    error::{self, run},
+    letters, references, sql,
     work::PostgresWork,
 };
 use crate::{
@@ -56,6 +58,10 @@ impl Backend for PostgresConnection {
     const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
     type Work<'w> = PostgresWork<'w>;
+
+    fn refuses(error: &StoreError) -> bool {
+        error::refuses(error)
+    }
 
     async fn begin(&mut self) -> Result<PostgresWork<'_>, StoreError> {
         // Each statement must see what was committed while it waited for a lock.

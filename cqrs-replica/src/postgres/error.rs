@@ -150,6 +150,19 @@ pub(super) fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.code() == QUERY_CANCELED)
 }
 
+/// Whether a statement of ours is refused for the sake of a value in it: a text that the database's
+/// encoding lacks, or one beyond a limit.
+pub(super) fn refuses(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<PgDatabaseError>()
+        .map(PgDatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("54"))
+        || matches!(source.downcast_ref(), Some(sqlx::Error::Encode(_)))
+}
+
 fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }

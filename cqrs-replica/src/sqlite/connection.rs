@@ -12,7 +12,9 @@ use sqlx::{Connection, SqliteConnection as Driver};
 use uuid::Uuid;
 
 use super::{
-    SqliteReplica, bookkeeping, broker_letters, catalog, error::run, letters, references,
+    SqliteReplica, bookkeeping, broker_letters, catalog,
+    error::{self, run},
+    letters, references,
     work::SqliteWork,
 };
 use crate::{
@@ -48,6 +50,10 @@ impl Backend for SqliteConnection {
     const TIMES_STATEMENTS: bool = false;
     type Store = SqliteReplica;
     type Work<'w> = SqliteWork<'w>;
+
+    fn refuses(error: &StoreError) -> bool {
+        error::refuses(error)
+    }
 
     async fn begin(&mut self) -> Result<SqliteWork<'_>, StoreError> {
         // A deferred transaction that has read fails when another process has written meanwhile.

@@ -7,6 +7,8 @@ use cqrs_core::{
     database::{sqlite::classify, within},
 };
 
+use sqlx::{error::DatabaseError, sqlite::SqliteError};
+
 use crate::{
     apply::Failed,
     letter::{Fault, Reason, in_words},
@@ -117,6 +119,20 @@ fn any_cause(error: &(dyn Error + 'static), is: impl Fn(Cause<'_>) -> bool) -> b
         cause = error.source();
     }
     false
+}
+
+/// Whether a statement of ours is refused for the sake of a value in it: one beyond a limit, or of
+/// a type that a strict table does not take.
+pub(super) fn refuses(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<SqliteError>()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok());
+    matches!(code, Some(TOO_BIG | MISMATCH | CONSTRAINT_DATATYPE))
+        || matches!(source.downcast_ref(), Some(sqlx::Error::Encode(_)))
 }
 
 /// The extended result code (<https://www.sqlite.org/rescode.html>).

@@ -10,6 +10,7 @@
 
 #[macro_use]
 mod fixture;
+mod anything;
 mod bookkeeping;
 mod broker_letters;
 mod faults;

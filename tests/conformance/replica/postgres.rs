@@ -13,6 +13,7 @@ use sqlx::{
 use super::fixture::Fixture;
 
 mod blocked;
+mod encodings;
 mod kinds;
 mod plans;
 mod references;

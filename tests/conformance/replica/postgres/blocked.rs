@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use super::{
     super::{
         fixture::{APPLIED, Fixture, Replica, assert_eq_rows},
-        message::account,
+        message::{Message, account},
     },
     Database,
 };
@@ -94,4 +94,33 @@ async fn a_statement_that_always_takes_too_long_holds_back_only_its_instance() {
     assert_eq!(replica.due().await.applied, [APPLIED]);
     assert_eq_rows(&replica.rows(NAMES).await, &["a", "b"]);
     is_resolved_without_attempts(&mut replica).await;
+}
+
+/// A body that nobody can read, and that is never stored in time, is kept by its beginning.
+#[tokio::test]
+async fn a_body_that_is_never_stored_in_time_is_kept_by_its_beginning() {
+    let mut replica = Replica::<Database>::accounts().await;
+    for sql in [
+        "create function dawdle() returns trigger language plpgsql
+         as $$ begin perform pg_sleep(5); return new; end $$",
+        "create trigger dawdle before insert on cqrs_dead_letter for each row
+         when (octet_length(new.body) > 100000) execute function dawdle()",
+    ] {
+        replica.fixture.execute(sql).await;
+    }
+    replica.session = impatient(&replica).await;
+    let large = Message::raw(&vec![b'x'; 3 << 20]);
+    let error = replica
+        .try_apply(std::slice::from_ref(&large))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    replica.session = impatient(&replica).await;
+    let dead = Applied::Dead { reason: "database" };
+    assert_eq!(replica.set_aside(&large).await, dead);
+    let letter = replica.letters().await.remove(0);
+    assert_eq!(letter.body.len(), 64 << 10);
+    let error = letter.error.unwrap();
+    assert!(error.contains("3145728 bytes"), "{error}");
+    assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
 }
