@@ -15,5 +15,7 @@ mod packages;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;
+#[cfg(feature = "servers")]
+mod unable_relays;
 mod under_load;
 mod workers;
