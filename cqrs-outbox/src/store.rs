@@ -53,8 +53,8 @@ pub trait OutboxStore: Clone + Debug + Send + Sync + 'static {
 
 /// One connection of a relay. Not shared between tasks.
 pub trait OutboxSession: Send + 'static {
-    /// Renews this relay's heartbeat for `lease` from now on the database's clock, and looks
-    /// around: all relays and all slots, as they are after the renewal.
+    /// Renews this relay's heartbeat for `lease` from now on the database's clock, says whether it
+    /// can do its work, and looks around: all relays and all slots, as they are after the renewal.
     ///
     /// A heartbeat that had run out before it was renewed costs its owner every slot: they stand
     /// free in the census, under new epochs. So whoever is in this census as a holder cannot have
@@ -63,6 +63,7 @@ pub trait OutboxSession: Send + 'static {
         &mut self,
         owner: Owner,
         lease: Duration,
+        publishing: bool,
     ) -> impl Future<Output = Result<Census, StoreError>> + Send;
 
     /// Takes over slots, each only if its epoch is still the one seen in the last census of this

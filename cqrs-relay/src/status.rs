@@ -32,6 +32,8 @@ pub struct RelayStatus {
     pub owner: String,
     /// Whether its heartbeat has not run out.
     pub live: bool,
+    /// Whether it can do its work: connections to the database and the broker that it can use.
+    pub publishing: bool,
     /// The numbers of its slots.
     pub slots: Vec<u16>,
 }
@@ -64,6 +66,7 @@ impl From<Backlog> for Status {
             .map(|relay| RelayStatus {
                 owner: relay.owner.0.to_string(),
                 live: relay.live,
+                publishing: relay.publishing,
                 slots: slots.remove(&relay.owner.0).unwrap_or_default(),
             })
             .collect();
@@ -96,7 +99,11 @@ impl fmt::Display for Status {
             self.free_slots
         )?;
         for relay in &self.relays {
-            let state = if relay.live { "alive" } else { "gone" };
+            let state = match (relay.live, relay.publishing) {
+                (true, true) => "alive",
+                (true, false) => "alive, cannot publish",
+                (false, _) => "gone",
+            };
             writeln!(
                 f,
                 "relay    {}  {state}, {} slots",
@@ -131,11 +138,13 @@ mod tests {
                 owner: owner(1),
                 beat: 1,
                 live: true,
+                publishing: false,
             },
             RelayBeat {
                 owner: owner(2),
                 beat: 1,
                 live: false,
+                publishing: true,
             },
         ];
         let status = Status::from(Backlog {
@@ -154,6 +163,6 @@ mod tests {
             text.starts_with("backlog  3 rows, the oldest has waited 1.5 s, 1 wait"),
             "{text}"
         );
-        assert!(text.contains("alive, 22 slots"), "{text}");
+        assert!(text.contains("alive, cannot publish, 22 slots"), "{text}");
     }
 }

@@ -15,6 +15,8 @@ mod packages;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;
+#[cfg(feature = "servers")]
+mod unable_relays;
 mod under_load;
 #[cfg(feature = "servers")]
 mod unreadable;

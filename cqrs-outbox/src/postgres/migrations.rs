@@ -43,6 +43,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "dead_rows",
             sql: include_str!("../../migrations/postgres/outbox/0006_dead_rows.sql"),
         },
+        Migration {
+            number: 7,
+            name: "publishing",
+            sql: include_str!("../../migrations/postgres/outbox/0007_publishing.sql"),
+        },
     ],
 };
 

@@ -12,7 +12,12 @@ use super::{
 use crate::{Census, Epoch, Lease, Owner, RelayBeat, store::columns::Table};
 
 impl SqliteSession {
-    pub(super) async fn renew(&mut self, owner: Owner, lease: Duration) -> Result<(), StoreError> {
+    pub(super) async fn renew(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<(), StoreError> {
         let owner = uuid_text(owner.0);
         self.transaction(async |tx| {
             for statement in [sql::LAPSE, sql::FORGET_LAPSED] {
@@ -24,7 +29,8 @@ impl SqliteSession {
             }
             let renewal = sqlx::query(sql::RENEW)
                 .bind(&owner)
-                .bind(microseconds(lease));
+                .bind(microseconds(lease))
+                .bind(publishing);
             renewal.execute(&mut *tx).await.map_err(classify).map(drop)
         })
         .await
@@ -37,6 +43,7 @@ impl SqliteSession {
                 owner: Owner(uuid(Table::RELAY, "owner", get(&row, 0)?)?),
                 beat: get(&row, 1)?,
                 live: get(&row, 2)?,
+                publishing: get(&row, 3)?,
             });
         }
         for row in self.rows(sqlx::query(sql::LEASES)).await? {

@@ -90,8 +90,13 @@ impl SqliteSession {
 }
 
 impl OutboxSession for SqliteSession {
-    async fn beat(&mut self, owner: Owner, lease: Duration) -> Result<Census, StoreError> {
-        self.renew(owner, lease).await?;
+    async fn beat(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<Census, StoreError> {
+        self.renew(owner, lease, publishing).await?;
         self.census = self.look_around().await?;
         Ok(self.census.clone())
     }

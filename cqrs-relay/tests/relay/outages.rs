@@ -8,10 +8,51 @@ use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions}
 
 use crate::bed::Bed;
 
+/// A relay whose broker does not answer takes nothing from one that can reach its own, until it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_without_a_broker_takes_no_slots() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    bed.relay(RelayConfig::default());
+    bed.until("one", |status| status.free_slots == 0).await;
+    let other = bed.path("other.db");
+    let locked = lock(other.clone()).await;
+    let mut hasty = EmbeddedConfig::new(other);
+    hasty.busy_timeout = Duration::from_millis(50);
+    bed.broker = Embedded::new(hasty);
+    bed.relay(RelayConfig::default());
+    let unable = |status: &cqrs_relay::status::Status| {
+        let shares: Vec<_> = status
+            .relays
+            .iter()
+            .map(|relay| (relay.publishing, relay.slots.len()))
+            .collect();
+        shares.len() == 2 && shares.contains(&(true, 64)) && shares.contains(&(false, 0))
+    };
+    let status = bed.until("the other cannot", unable).await;
+    assert!(
+        status
+            .to_string()
+            .contains("alive, cannot publish, 0 slots")
+    );
+    bed.save("account", 0..100).await;
+    ledger.read(100).await;
+    assert!(unable(&bed.status().await));
+    drop(locked);
+    bed.until("both work", |status| {
+        status
+            .relays
+            .iter()
+            .all(|relay| relay.publishing && relay.slots.len() == 32)
+    })
+    .await;
+}
+
 /// A connection that keeps all others from writing until it is dropped.
 async fn lock(path: std::path::PathBuf) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(path)
+        .create_if_missing(true)
         .busy_timeout(Duration::from_secs(30));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     connection.execute("begin immediate").await.unwrap();

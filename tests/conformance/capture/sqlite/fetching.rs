@@ -134,7 +134,10 @@ async fn what_is_kept_gets_its_slot() {
     .await;
     let mut session = session(&bed).await;
     let owner = Owner(Uuid::from_u128(7));
-    let census = session.beat(owner, Duration::from_secs(30)).await.unwrap();
+    let census = session
+        .beat(owner, Duration::from_secs(30), true)
+        .await
+        .unwrap();
     let seen: Vec<_> = census
         .leases
         .iter()

@@ -140,7 +140,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 impl Holder {
     pub(super) async fn of_all<S: OutboxSession>(session: &mut S) -> Self {
         let owner = Owner(fresh_id());
-        let census = session.beat(owner, LEASE).await.unwrap();
+        let census = session.beat(owner, LEASE, true).await.unwrap();
         let held = session.acquire(owner, &seen(&census)).await.unwrap();
         assert_eq!(held.len(), 64, "a fresh database has 64 free slots");
         Self { owner, held }

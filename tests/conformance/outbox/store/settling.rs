@@ -153,7 +153,7 @@ pub(super) async fn lost_slots_are_reported<F: Fixture>(fixture: F) {
     fixture.expire(old.owner).await;
     let mut other = fixture.session().await;
     let new = cqrs_outbox::Owner(fresh_id());
-    let census = other.beat(new, LEASE).await.unwrap();
+    let census = other.beat(new, LEASE, true).await.unwrap();
     let taken = other.acquire(new, &seen(&census)[5..7]).await.unwrap();
     assert_eq!(taken.len(), 2);
 
