@@ -145,10 +145,21 @@ fn slots() -> String {
 /// `fetch` from a position, with the limits of the store.
 fn fetch(id: i64, snapshot: &str) -> String {
     format!(
-        "{}, {id}, '{snapshot}', null, 0, 500, 8388608, 20000",
+        "{}, {id}, '{snapshot}', '{{}}', '{{}}', 500, 8388608, 20000, {MAX}, '{{}}', 0, 0, 0",
         slots()
     )
 }
+
+/// `fetch` from a position that has gone back behind another one.
+fn fetch_again(id: i64, snapshot: &str, upto: i64, seen: &str) -> String {
+    format!(
+        "{}, {id}, '{snapshot}', '{{{upto}}}', array['{seen}'], 375, 6291456, 20000, {MAX}, '{{}}', {upto},
+         125, 2097152",
+        slots()
+    )
+}
+
+const MAX: i64 = i64::MAX;
 
 #[tokio::test]
 async fn hot_statements_use_their_indexes() {
@@ -190,7 +201,7 @@ async fn hot_statements(fixture: &Database, explained: &mut Explained, newest: i
     let plan = explained.run("fetch", &fetch(newest / 2, &now)).await;
     plan.expect(
         &[
-            "cqrs_outbox_pkey\n(id > $2) | ",
+            "cqrs_outbox_pkey\n((id > $2) AND (id <= $9)) | ",
             "cqrs_outbox_xid\n((xid >= ",
             "((xid = ANY (",
         ],
@@ -288,4 +299,23 @@ async fn a_fetch_passes_an_open_bulk_load() {
     Database::commit(bulk).await;
     let plan = explained.run("fetch", &fetch(200_010, &before)).await;
     assert_eq!(plan.json[0]["Plan"]["Actual Rows"], 501);
+    // Then it is read page by page, and no page costs more than its rows.
+    let now = snapshot(&fixture).await;
+    fixture
+        .execute(
+            "insert into cqrs_outbox
+                (message_id, slot, cqrs_id, instance_pk, signal, revision, body)
+             select gen_random_uuid(), n % 64, 'order', n::text, 'SAVE', 0, '{}'
+             from generate_series(1, 200) as n",
+        )
+        .await;
+    for id in [500, 100_000, 190_000] {
+        let page = fetch_again(id, &now, 200_010, &before);
+        let plan = explained.run("fetch", &page).await;
+        assert_eq!(plan.json[0]["Plan"]["Actual Rows"], 375 + 125 + 1);
+        plan.expect(
+            &["cqrs_outbox_instance\n((cqrs_id = looked.cqrs_id)"],
+            2_500,
+        );
+    }
 }
