@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use cqrs_core::{Slot, StoreError};
+use cqrs_core::{Slot, StoreError, database::postgres::is_statement_timeout};
 use sqlx::postgres::PgRow;
 
 use super::{
@@ -23,6 +23,26 @@ impl PostgresSession {
         rows: usize,
     ) -> Result<Fetched, StoreError> {
         let share = Share::of(after, rows.max(1));
+        loop {
+            let end = after.id.max(0).saturating_add(self.walk);
+            match self.ask(slots, after, &share, end).await {
+                Err(error) if is_statement_timeout(&error) && self.walk_less(after).await? => {}
+                answered => {
+                    let answer = Answer::read(&answered?)?;
+                    self.set_aside(&answer.read.unreadable).await?;
+                    return Ok(answer.fetched(after, &share, end));
+                }
+            }
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        slots: &[Slot],
+        after: &Position,
+        share: &Share,
+        end: i64,
+    ) -> Result<Vec<PgRow>, StoreError> {
         let (upto, seen): (Vec<i64>, Vec<&str>) = after
             .passed
             .iter()
@@ -37,14 +57,31 @@ impl PostgresSession {
             .bind(limit(share.rows))
             .bind(limit(share.bytes))
             .bind(limit(FETCH_SCAN))
-            .bind(i64::MAX)
+            .bind(end)
             .bind(&after.ahead)
             .bind(after.looked)
             .bind(limit(share.ahead_rows))
             .bind(limit(share.ahead_bytes));
-        let answer = Answer::read(&self.rows(statement).await?)?;
-        self.set_aside(&answer.read.unreadable).await?;
-        Ok(answer.fetched(after, &share))
+        self.rows(statement).await
+    }
+
+    /// Lets fetches walk over fewer ids from now on. Not if there are fewer anyway: it was not the walk
+    /// that took so long.
+    async fn walk_less(&mut self, after: &Position) -> Result<bool, StoreError> {
+        let last: i64 = get(&self.row(sqlx::query(sql::LAST_ID)).await?, 0)?;
+        let left = last.saturating_sub(after.id.max(0));
+        let less = WALKS
+            .into_iter()
+            .find(|walk| *walk < self.walk && *walk < left);
+        if let Some(walk) = less {
+            tracing::warn!(
+                ids = walk,
+                "a look at the outbox took too long: deleted rows are still there, since a transaction \
+                 or a standby may see them; it is read in parts"
+            );
+            self.walk = walk;
+        }
+        Ok(less.is_some())
     }
 
     pub(super) async fn blocked_instances(
@@ -142,6 +179,9 @@ impl PostgresSession {
     }
 }
 
+/// Over how many ids a fetch walks that takes too long otherwise.
+const WALKS: [i64; 4] = [1 << 22, 1 << 18, 1 << 14, 1 << 10];
+
 /// How much of an answer is for whom.
 struct Share {
     rows: usize,
@@ -214,9 +254,10 @@ impl Answer {
 
     /// The statement stops at the row that makes it full, so a full answer is one that may have been
     /// cut there.
-    fn fetched(self, after: &Position, share: &Share) -> Fetched {
+    fn fetched(self, after: &Position, share: &Share, end: i64) -> Fetched {
         let full = self.found >= share.rows || self.bytes >= share.bytes;
-        let end = self.cut_at.unwrap_or_else(|| self.last_id.max(after.id));
+        let walked = self.last_id.min(end).max(after.id);
+        let end = self.cut_at.unwrap_or(walked);
         let id = match self.last {
             Some(last) if full => last,
             last => end.max(last.unwrap_or(end)),
@@ -242,7 +283,7 @@ impl Answer {
         Fetched {
             rows: self.read.rows,
             position,
-            more: full || self.cut_at.is_some(),
+            more: full || end < self.last_id,
         }
     }
 }

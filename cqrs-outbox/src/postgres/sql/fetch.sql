@@ -14,6 +14,9 @@
 -- returned ahead, from beyond all that was passed: such as need not wait, since they are the first
 -- ones of their instances. Their ids are named afterwards, and then left out of the fresh ones.
 --
+-- Over deleted rows that a held snapshot keeps no index helps: a new series walks over all of them. That
+-- may take longer than a statement may, so it can be done in parts, each up to an id.
+--
 -- pg_current_snapshot() is the very snapshot this statement reads with. The sequence is read after
 -- it was taken, so no visible row has a higher id, and the next scan starts behind all dead ones.
 --
@@ -22,7 +25,13 @@
 -- ahead, at $12 rows and for $13 bytes.
 -- The last row answered has no id, but what the next position is made of.
 with bound as materialized (
-    select pg_current_snapshot() as now, $3::text::pg_snapshot as seen
+    select
+        pg_current_snapshot() as now,
+        $3::text::pg_snapshot as seen,
+        last_value as last_id,
+        -- Somebody may have given a row an id past all of the sequence.
+        case when last_value > $9 then $9 else 9223372036854775807 end as upto
+    from cqrs_outbox_id_seq
 ),
 passed as materialized (
     select one.upto, one.seen::pg_snapshot as seen
@@ -74,7 +83,11 @@ fresh as materialized (
                 id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
                 traceparent, forced, created_at, expires_at, attempts
             from (
-                select * from cqrs_outbox where id > $2 and id <= $9 order by id limit $8
+                select *
+                from cqrs_outbox
+                where id > $2 and id <= (select upto from bound)
+                order by id
+                limit $8
             ) as scanned
             where slot = any ($1) and next_attempt_at is null and id <> all ($10::bigint[])
                 and (
@@ -137,11 +150,11 @@ union all
 select
     null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
     now::text,
-    (select last_value from cqrs_outbox_id_seq),
+    last_id,
     -- The id at which the scan was cut, if not the answer.
     case
         when (select count(*) from late) + (select count(*) from fresh) < $6 then (
-            select id from cqrs_outbox where id > $2 and id <= $9 order by id offset $8 - 1 limit 1
+            select id from cqrs_outbox where id > $2 and id <= upto order by id offset $8 - 1 limit 1
         )
     end,
     (select max(id) from looked),
