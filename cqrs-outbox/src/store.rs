@@ -32,7 +32,7 @@ pub use settlement::{Buried, DeadReason, Postponed, Settled, Settlement};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use dead::DEAD_BATCH;
 #[cfg(feature = "postgres")]
-pub(crate) use position::LateRows;
+pub(crate) use position::{FETCH_AHEAD, Passed};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use position::{FETCH_BYTES, FETCH_SCAN};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -86,7 +86,8 @@ pub trait OutboxSession: Send + 'static {
     /// Gives everything back and forgets the relay: the end of a good shutdown.
     fn retire(&mut self, owner: Owner) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The next rows of these slots, in id order within each instance.
+    /// The next rows of these slots, in id order within each instance: those of a large transaction
+    /// do not hold up the rows of others that came after it.
     ///
     /// Misses no row however late its transaction commits. Repeats none between calls that pass
     /// the position of the call before; [`Position::START`] begins anew and returns everything

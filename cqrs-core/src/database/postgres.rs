@@ -202,6 +202,16 @@ pub fn classify(error: sqlx::Error) -> StoreError {
     }
 }
 
+/// Whether the server ended the statement since it took too long. The connection is still good.
+#[must_use]
+pub fn is_statement_timeout(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable(source)
+            if source.downcast_ref::<PgDatabaseError>().is_some_and(|error| error.code() == "57014")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use cqrs_core::{Slot, StoreError};
+use cqrs_core::{Slot, StoreError, database::postgres::is_statement_timeout};
 use sqlx::postgres::PgRow;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_BYTES, FETCH_SCAN, LateRows, ReadRows, Unreadable},
+    store::{FETCH_AHEAD, FETCH_BYTES, FETCH_SCAN, Passed, ReadRows, Unreadable},
 };
 
 impl PostgresSession {
@@ -22,20 +22,66 @@ impl PostgresSession {
         after: &Position,
         rows: usize,
     ) -> Result<Fetched, StoreError> {
-        let rows = rows.max(1);
-        let late = after.late.as_ref();
+        let share = Share::of(after, rows.max(1));
+        loop {
+            let end = after.id.max(0).saturating_add(self.walk);
+            match self.ask(slots, after, &share, end).await {
+                Err(error) if is_statement_timeout(&error) && self.walk_less(after).await? => {}
+                answered => {
+                    let answer = Answer::read(&answered?)?;
+                    self.set_aside(&answer.read.unreadable).await?;
+                    return Ok(answer.fetched(after, &share, end));
+                }
+            }
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        slots: &[Slot],
+        after: &Position,
+        share: &Share,
+        end: i64,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let (upto, seen): (Vec<i64>, Vec<&str>) = after
+            .passed
+            .iter()
+            .map(|passed| (passed.upto, passed.snapshot.as_str()))
+            .unzip();
         let statement = sqlx::query(sql::FETCH)
             .bind(slot_numbers(slots))
             .bind(after.id)
             .bind(after.snapshot.as_deref())
-            .bind(late.map(|late| late.until.as_str()))
-            .bind(late.map_or(i64::MIN, |late| late.after))
-            .bind(limit(rows))
-            .bind(limit(FETCH_BYTES))
-            .bind(limit(FETCH_SCAN));
-        let answer = Answer::read(&self.rows(statement).await?)?;
-        self.set_aside(&answer.read.unreadable).await?;
-        Ok(answer.fetched(after, rows))
+            .bind(upto)
+            .bind(seen)
+            .bind(limit(share.rows))
+            .bind(limit(share.bytes))
+            .bind(limit(FETCH_SCAN))
+            .bind(end)
+            .bind(&after.ahead)
+            .bind(after.looked)
+            .bind(limit(share.ahead_rows))
+            .bind(limit(share.ahead_bytes));
+        self.rows(statement).await
+    }
+
+    /// Lets fetches walk over fewer ids from now on. Not if there are fewer anyway: it was not the walk
+    /// that took so long.
+    async fn walk_less(&mut self, after: &Position) -> Result<bool, StoreError> {
+        let last: i64 = get(&self.row(sqlx::query(sql::LAST_ID)).await?, 0)?;
+        let left = last.saturating_sub(after.id.max(0));
+        let less = WALKS
+            .into_iter()
+            .find(|walk| *walk < self.walk && *walk < left);
+        if let Some(walk) = less {
+            tracing::warn!(
+                ids = walk,
+                "a look at the outbox took too long: deleted rows are still there, since a transaction \
+                 or a standby may see them; it is read in parts"
+            );
+            self.walk = walk;
+        }
+        Ok(less.is_some())
     }
 
     pub(super) async fn blocked_instances(
@@ -133,14 +179,47 @@ impl PostgresSession {
     }
 }
 
+/// Over how many ids a fetch walks that takes too long otherwise.
+const WALKS: [i64; 4] = [1 << 22, 1 << 18, 1 << 14, 1 << 10];
+
+/// How much of an answer is for whom.
+struct Share {
+    rows: usize,
+    bytes: usize,
+    /// For rows ahead of a large transaction that is being read.
+    ahead_rows: usize,
+    ahead_bytes: usize,
+}
+
+impl Share {
+    fn of(after: &Position, rows: usize) -> Self {
+        let room = FETCH_AHEAD.saturating_sub(after.ahead.len());
+        let (ahead_rows, ahead_bytes) = if after.passed.is_empty() {
+            (0, 0)
+        } else {
+            ((rows / 4).min(room), FETCH_BYTES / 4)
+        };
+        Self {
+            rows: rows - ahead_rows,
+            bytes: FETCH_BYTES - ahead_bytes,
+            ahead_rows,
+            ahead_bytes,
+        }
+    }
+}
+
 /// What the statement answered.
+#[derive(Default)]
 struct Answer {
     read: ReadRows,
-    /// How many rows and bytes of bodies there were, whether they can be read or not, and the highest
-    /// of their ids.
+    /// How many rows and bytes of bodies there were in order, whether they can be read or not, and the
+    /// highest of their ids.
     found: usize,
     bytes: usize,
     last: Option<i64>,
+    /// Those that were returned ahead, of this answer and of earlier ones.
+    ahead: Vec<i64>,
+    looked: Option<i64>,
     snapshot: String,
     last_id: i64,
     cut_at: Option<i64>,
@@ -148,27 +227,25 @@ struct Answer {
 
 impl Answer {
     fn read(answered: &[PgRow]) -> Result<Self, StoreError> {
-        let mut answer = Self {
-            read: ReadRows::default(),
-            found: 0,
-            bytes: 0,
-            last: None,
-            snapshot: String::new(),
-            last_id: 0,
-            cut_at: None,
-        };
+        let mut answer = Self::default();
         answer.read.rows.reserve(answered.len());
         for row in answered {
-            if let Some(id) = event_id(row)? {
+            let Some(id) = event_id(row)? else {
+                answer.snapshot = get(row, 15)?;
+                answer.last_id = get(row, 16)?;
+                answer.cut_at = get(row, 17)?;
+                answer.looked = get(row, 18)?;
+                answer.ahead.extend(get::<Vec<i64>>(row, 19)?);
+                continue;
+            };
+            if get(row, 14)? {
+                answer.ahead.push(id);
+            } else {
                 answer.found += 1;
                 answer.bytes += get::<&[u8]>(row, 8)?.len();
                 answer.last = answer.last.max(Some(id));
-                answer.read.push(id, outbox_row(row))?;
-            } else {
-                answer.snapshot = get(row, 14)?;
-                answer.last_id = get(row, 15)?;
-                answer.cut_at = get(row, 16)?;
             }
+            answer.read.push(id, outbox_row(row))?;
         }
         // All late rows have lower ids than all fresh ones.
         answer.read.rows.sort_unstable_by_key(|row| row.id);
@@ -177,51 +254,36 @@ impl Answer {
 
     /// The statement stops at the row that makes it full, so a full answer is one that may have been
     /// cut there.
-    fn fetched(self, after: &Position, limit: usize) -> Fetched {
-        let full = self.found >= limit || self.bytes >= FETCH_BYTES;
-        let last = self.last;
-        let position = match (last, &after.late) {
-            (Some(last), Some(late)) if full => Position {
-                late: Some(LateRows {
-                    after: last,
-                    until: late.until.clone(),
-                }),
-                ..after.clone()
-            },
-            // The late rows are through; what came since is for the next call.
-            (_, Some(late)) => Position {
-                id: after.id,
-                snapshot: Some(late.until.clone()),
-                late: None,
-            },
-            (Some(last), None) if full && last <= after.id => Position {
-                late: Some(LateRows {
-                    after: last,
-                    until: self.snapshot,
-                }),
-                ..after.clone()
-            },
-            (Some(last), None) if full => Position {
-                id: last,
-                snapshot: Some(self.snapshot),
-                late: None,
-            },
-            (_, None) => {
-                let id = self
-                    .cut_at
-                    .unwrap_or_else(|| self.last_id.max(after.id).max(last.unwrap_or_default()));
-                Position {
-                    id,
-                    snapshot: Some(self.snapshot),
-                    late: None,
-                }
-            }
+    fn fetched(self, after: &Position, share: &Share, end: i64) -> Fetched {
+        let full = self.found >= share.rows || self.bytes >= share.bytes;
+        let walked = self.last_id.min(end).max(after.id);
+        let end = self.cut_at.unwrap_or(walked);
+        let id = match self.last {
+            Some(last) if full => last,
+            last => end.max(last.unwrap_or(end)),
         };
-        let more = full || after.late.is_some() || self.cut_at.is_some();
+        let mut position = Position {
+            id,
+            snapshot: Some(self.snapshot),
+            passed: after.passed.clone(),
+            looked: self.looked.unwrap_or(after.looked),
+            ahead: self.ahead,
+        };
+        if id < after.id {
+            // There are more late rows: back to them.
+            position.looked = position.looked.max(after.id);
+            let seen = after.snapshot.clone();
+            position.passed.extend(seen.map(|snapshot| Passed {
+                upto: after.id,
+                snapshot,
+            }));
+        }
+        position.passed.retain(|passed| passed.upto > id);
+        position.ahead.retain(|ahead| *ahead > id);
         Fetched {
             rows: self.read.rows,
             position,
-            more,
+            more: full || end < self.last_id,
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct PostgresSession {
     pub(super) census: Census,
     /// How long an answer may take: longer than the server lets it.
     pub(super) patience: Duration,
+    /// Over how many ids a fetch may walk. Fewer than all, once the server has ended one that took too
+    /// long: a held snapshot keeps deleted rows in the index, and a new series walks over all of them.
+    pub(super) walk: i64,
 }
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -35,6 +38,7 @@ impl PostgresSession {
             connection,
             census: Census::default(),
             patience,
+            walk: i64::MAX,
         }
     }
 

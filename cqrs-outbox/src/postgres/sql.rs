@@ -14,6 +14,7 @@ pub(super) const ACQUIRE: &str = include_str!("sql/acquire.sql");
 pub(super) const RELEASE: &str = include_str!("sql/release.sql");
 pub(super) const RETIRE: &str = include_str!("sql/retire.sql");
 pub(super) const FETCH: &str = include_str!("sql/fetch.sql");
+pub(super) const LAST_ID: &str = include_str!("sql/last_id.sql");
 pub(super) const DUE: &str = include_str!("sql/due.sql");
 pub(super) const BLOCKED: &str = include_str!("sql/blocked.sql");
 pub(super) const OF_INSTANCES: &str = include_str!("sql/of_instances.sql");

@@ -13,6 +13,7 @@ use super::{
     statements::statements,
 };
 
+mod large;
 mod plans;
 mod stress;
 
