@@ -5,7 +5,7 @@ use std::time::Duration;
 use cqrs_core::StoreError;
 
 use super::{
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed, Pace, Work},
     batch::{self, Mode},
     item::{Done, Item},
     plans,
@@ -46,7 +46,19 @@ impl<B: Backend> Session<B> {
         policy: &ApplyPolicy,
         source: Source<'a>,
     ) -> Result<Vec<Done<'a>>, StoreError> {
-        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
+        self.alone_at(Pace::Quick, models, policy, source).await
+    }
+
+    /// The same at a pace.
+    pub(super) async fn alone_at<'a>(
+        &mut self,
+        pace: Pace,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        let attempt = self.attempt(pace, models, policy, source, Mode::Alone);
+        let failed = match attempt.await? {
             Ok(done) => return Ok(done),
             Err(failed) => failed,
         };
@@ -56,7 +68,8 @@ impl<B: Backend> Session<B> {
         loop {
             tries += 1;
             let mode = Mode::Failed(fault.clone());
-            return match self.attempt(models, policy, source, mode).await? {
+            let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+            return match attempt.await? {
                 Ok(done) => Ok(done),
                 Err(Failed::Store(StoreError::Conflict(_))) if tries < TRIES => continue,
                 Err(Failed::Store(error)) => Err(error),
@@ -76,7 +89,8 @@ impl<B: Backend> Session<B> {
         why: &str,
     ) -> Result<Vec<Done<'a>>, StoreError> {
         let mode = Mode::Failed(Fault::aside(why));
-        match self.attempt(models, policy, source, mode).await? {
+        let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+        match attempt.await? {
             Ok(done) => Ok(done),
             Err(failed) => match self.recover(failed).await {
                 Ok(fault) => Err(StoreError::Backend(fault.error.into())),
@@ -87,6 +101,7 @@ impl<B: Backend> Session<B> {
 
     async fn attempt<'a>(
         &mut self,
+        pace: Pace,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         source: Source<'a>,
@@ -97,7 +112,8 @@ impl<B: Backend> Session<B> {
                 let context = self
                     .context(models, policy, std::iter::once(incoming), source.age())
                     .await?;
-                let work = self.backend.begin().await?;
+                let own_code = models.call_own_code(std::iter::once(incoming));
+                let work = self.backend.begin_at(pace, own_code).await?;
                 Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
             }
             Source::Letter(id) => {
@@ -113,7 +129,8 @@ impl<B: Backend> Session<B> {
                 let incoming = std::iter::once(&letter.incoming);
                 let context = self.context(models, policy, incoming, source.age()).await?;
                 // Read once more, this time to hold it.
-                let mut work = self.backend.begin().await?;
+                // Nobody waits for a letter, but its instance is locked.
+                let mut work = self.backend.begin_at(pace, true).await?;
                 let Some(letter) = work.take_one(&policy.queue, id).await? else {
                     return Ok(Ok(Vec::new()));
                 };
