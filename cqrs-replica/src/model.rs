@@ -46,6 +46,19 @@ impl<S: ReplicaStore> Models<S> {
         self.by_id.values()
     }
 
+    /// Whether any of these messages is given to the user's own code.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn call_own_code<'m>(
+        &self,
+        mut messages: impl Iterator<Item = &'m crate::Incoming>,
+    ) -> bool {
+        messages.any(|message| {
+            let event = message.event.as_ref();
+            let model = event.and_then(|event| self.get(&event.cqrs_id));
+            model.is_some_and(|model| !matches!(model.target, Target::Table(_)))
+        })
+    }
+
     /// What they are called, in no order.
     pub fn cqrs_ids(&self) -> impl Iterator<Item = CqrsId> {
         self.by_id.keys().cloned()

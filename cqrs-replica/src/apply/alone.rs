@@ -5,7 +5,7 @@ use std::time::Duration;
 use cqrs_core::StoreError;
 
 use super::{
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed, Pace, Work},
     batch::{self, Mode},
     item::{Done, Item},
     plans,
@@ -46,7 +46,18 @@ impl<B: Backend> Session<B> {
         policy: &ApplyPolicy,
         source: Source<'a>,
     ) -> Result<Vec<Done<'a>>, StoreError> {
-        match self.applied_or_kept(models, policy, source).await {
+        self.alone_at(Pace::Quick, models, policy, source).await
+    }
+
+    /// The same at a pace.
+    pub(super) async fn alone_at<'a>(
+        &mut self,
+        pace: Pace,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        match self.applied_or_kept(pace, models, policy, source).await {
             Err(error) if B::refuses(&error) => self.keep_bytes(policy, source, error).await,
             done => done,
         }
@@ -54,11 +65,13 @@ impl<B: Backend> Session<B> {
 
     async fn applied_or_kept<'a>(
         &mut self,
+        pace: Pace,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         source: Source<'a>,
     ) -> Result<Vec<Done<'a>>, StoreError> {
-        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
+        let attempt = self.attempt(pace, models, policy, source, Mode::Alone);
+        let failed = match attempt.await? {
             Ok(done) => return Ok(done),
             Err(failed) => failed,
         };
@@ -68,7 +81,8 @@ impl<B: Backend> Session<B> {
         loop {
             tries += 1;
             let mode = Mode::Failed(fault.clone());
-            return match self.attempt(models, policy, source, mode).await? {
+            let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+            return match attempt.await? {
                 Ok(done) => Ok(done),
                 Err(Failed::Store(StoreError::Conflict(_))) if tries < TRIES => continue,
                 Err(Failed::Store(error)) => Err(error),
@@ -88,7 +102,8 @@ impl<B: Backend> Session<B> {
         why: &str,
     ) -> Result<Vec<Done<'a>>, StoreError> {
         let mode = Mode::Failed(Fault::aside(why));
-        let error = match self.attempt(models, policy, source, mode).await? {
+        let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+        let error = match attempt.await? {
             Ok(done) => return Ok(done),
             Err(Failed::Store(error)) => error,
             Err(Failed::Outdated) => self.outdated(),
@@ -99,6 +114,7 @@ impl<B: Backend> Session<B> {
 
     async fn attempt<'a>(
         &mut self,
+        pace: Pace,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         source: Source<'a>,
@@ -109,7 +125,8 @@ impl<B: Backend> Session<B> {
                 let context = self
                     .context(models, policy, std::iter::once(incoming), source.age())
                     .await?;
-                let work = self.backend.begin().await?;
+                let own_code = models.call_own_code(std::iter::once(incoming));
+                let work = self.backend.begin_at(pace, own_code).await?;
                 Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
             }
             Source::Letter(id) => {
@@ -125,7 +142,8 @@ impl<B: Backend> Session<B> {
                 let incoming = std::iter::once(&letter.incoming);
                 let context = self.context(models, policy, incoming, source.age()).await?;
                 // Read once more, this time to hold it.
-                let mut work = self.backend.begin().await?;
+                // Nobody waits for a letter, but its instance is locked.
+                let mut work = self.backend.begin_at(pace, true).await?;
                 let Some(letter) = work.take_one(&policy.queue, id).await? else {
                     return Ok(Ok(Vec::new()));
                 };

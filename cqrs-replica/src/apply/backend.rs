@@ -71,6 +71,40 @@ pub struct Span<'i> {
     pub(crate) high: i64,
 }
 
+/// How long a transaction waits for the database, where others wait for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// As long as is configured.
+    Usual,
+    /// Many messages together, or one that nothing is known against.
+    Busy,
+    /// One message, after something was in the way for long.
+    Quick,
+}
+
+/// At most so long for a lock and for a statement of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) lock: Duration,
+    pub(crate) statement: Duration,
+}
+
+impl Pace {
+    /// What is left of the configured limits. Statements of the user's own code keep theirs.
+    pub(crate) fn limits(self, configured: Limits, own_code: bool) -> Limits {
+        let (lock, statement) = match self {
+            Self::Usual => return configured,
+            Self::Busy => (1000, 2000),
+            Self::Quick => (50, 500),
+        };
+        let statement = if own_code { u64::MAX } else { statement };
+        Limits {
+            lock: configured.lock.min(Duration::from_millis(lock)),
+            statement: configured.statement.min(Duration::from_millis(statement)),
+        }
+    }
+}
+
 /// One connection to a replica's database.
 pub trait Backend: Send + 'static {
     /// Whether a statement can be given a time of its own.
@@ -89,6 +123,21 @@ pub trait Backend: Send + 'static {
     /// Opens a transaction whose statements see what was committed before each of them. Dropping
     /// it rolls it back.
     fn begin(&mut self) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send;
+
+    /// The same at a pace, for messages of which some are given to the user's code or none are. A
+    /// database whose transactions only wait for each other as a whole has one pace.
+    fn begin_at(
+        &mut self,
+        pace: Pace,
+        own_code: bool,
+    ) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send {
+        let _ = (pace, own_code);
+        self.begin()
+    }
+
+    /// Whether a statement was ended because it waited for a lock, or took, longer than it may, so
+    /// that another message may get through.
+    fn is_hindered(error: &StoreError) -> bool;
 
     /// Drops the connection for a new one.
     fn reconnect(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;

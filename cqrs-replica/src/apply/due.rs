@@ -6,7 +6,7 @@ use cqrs_core::{CqrsId, StoreError};
 
 use super::{
     alone::Source,
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed, Pace, Work},
     batch::{self, Context, Mode},
     item::Item,
     observe,
@@ -38,7 +38,8 @@ impl<B: Backend> Session<B> {
         let (ids, outcome) = loop {
             let mut plans = PlanSet::default();
             let (work, letters) = loop {
-                let mut work = self.backend.begin().await?;
+                // A lane may wait for what this locks.
+                let mut work = self.backend.begin_at(Pace::Busy, true).await?;
                 let letters = work.take_due(&policy.queue, &known, limit).await?;
                 let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
                 let missing = plans.missing(models, events.map(|event| &event.cqrs_id));

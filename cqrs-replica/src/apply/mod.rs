@@ -5,9 +5,9 @@
 //! states and letters stored. When the transaction fails for the sake of a message, it is repeated
 //! message by message, and the one that fails alone becomes a letter in a transaction of its own.
 //! Rows that refer to rows which are not there are found out together: the batch is repeated as a
-//! whole, and they become letters in it. Retries and ended waits take the same way. What the
-//! database does not take, though it answers, is set
-//! aside likewise, without an attempt.
+//! whole, and they become letters in it. Retries and ended waits take the same way. What a lock, or
+//! its own slowness, is in the way of is found by the same repetition and set aside as a letter
+//! without an attempt; so is what the database does not take, though it answers.
 
 mod alone;
 mod backend;
@@ -16,6 +16,7 @@ mod calling;
 mod diagnosis;
 mod due;
 mod handlers;
+mod hindered;
 mod hooked;
 mod import;
 mod instance;
@@ -30,6 +31,6 @@ mod references;
 mod session;
 mod tables;
 
-pub(crate) use backend::{Backend, Failed, InstanceId, Locked, Span, Work};
+pub(crate) use backend::{Backend, Failed, InstanceId, Limits, Locked, Pace, Span, Work};
 pub(crate) use calling::{Called, call};
 pub(crate) use session::Session;

@@ -8,7 +8,7 @@ use cqrs_core::{
     database::postgres::{PostgresConfig, connect},
 };
 use serde_json::value::RawValue;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
-    apply::Backend,
+    apply::{Backend, Limits, Pace},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Reference, TablePlan},
 };
@@ -54,6 +54,13 @@ impl PostgresConnection {
     }
 }
 
+const fn configured(config: &PostgresConfig) -> Limits {
+    Limits {
+        lock: config.lock_timeout,
+        statement: config.statement_timeout,
+    }
+}
+
 impl Backend for PostgresConnection {
     const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
@@ -69,7 +76,39 @@ impl Backend for PostgresConnection {
             .connection
             .begin_with("begin isolation level read committed");
         let transaction = run(self.limit, begin).await?;
-        Ok(PostgresWork::new(transaction, self.limit, &self.config))
+        let limits = configured(&self.config);
+        Ok(PostgresWork::new(
+            transaction,
+            self.limit,
+            limits,
+            &self.config,
+        ))
+    }
+
+    async fn begin_at(
+        &mut self,
+        pace: Pace,
+        own_code: bool,
+    ) -> Result<PostgresWork<'_>, StoreError> {
+        let limits = pace.limits(configured(&self.config), own_code);
+        // One round trip. The numbers are ours.
+        let begin = AssertSqlSafe(format!(
+            "begin isolation level read committed; set local lock_timeout = {}; \
+             set local statement_timeout = {}",
+            limits.lock.as_millis().max(1),
+            limits.statement.as_millis().max(1),
+        ));
+        let transaction = run(self.limit, self.connection.begin_with(begin)).await?;
+        Ok(PostgresWork::new(
+            transaction,
+            self.limit,
+            limits,
+            &self.config,
+        ))
+    }
+
+    fn is_hindered(error: &StoreError) -> bool {
+        error::is_timed_out(error)
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {

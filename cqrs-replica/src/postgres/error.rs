@@ -143,6 +143,14 @@ fn any_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) 
     false
 }
 
+/// Whether the server has ended the statement for the time it took or has waited for a lock.
+pub(super) fn is_timed_out(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| {
+        let error = error.downcast_ref::<PgDatabaseError>();
+        error.is_some_and(|error| matches!(error.code(), QUERY_CANCELED | LOCK_NOT_AVAILABLE))
+    })
+}
+
 /// Whether the server has ended the statement for the time it took.
 pub(super) fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     error
@@ -173,5 +181,6 @@ const FOREIGN_KEY_VIOLATION: &str = "23503";
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
 const NO_SUCH_SAVEPOINT: &str = "3B001";

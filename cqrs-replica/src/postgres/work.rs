@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     LetterState,
-    apply::{Failed, InstanceId, Locked, Span, Work},
+    apply::{Failed, InstanceId, Limits, Locked, Span, Work},
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
@@ -32,6 +32,8 @@ use crate::{
 pub struct PostgresWork<'c> {
     tx: Transaction<'c, Postgres>,
     limit: Duration,
+    /// What the server has been told.
+    limits: Limits,
     config: &'c PostgresConfig,
 }
 
@@ -39,9 +41,15 @@ impl<'c> PostgresWork<'c> {
     pub(super) const fn new(
         tx: Transaction<'c, Postgres>,
         limit: Duration,
+        limits: Limits,
         config: &'c PostgresConfig,
     ) -> Self {
-        Self { tx, limit, config }
+        Self {
+            tx,
+            limit,
+            limits,
+            config,
+        }
     }
 }
 
@@ -158,10 +166,10 @@ impl Work for PostgresWork<'_> {
         let Some(timeout) = writes.timeout.filter(|_| !nothing) else {
             return tables::write(&mut self.tx, self.limit, plan, writes).await;
         };
-        timeout::set(&mut self.tx, self.config, timeout).await?;
+        timeout::set(&mut self.tx, self.limit, self.limits, timeout).await?;
         let timed = self.writer(Some(timeout));
         timed.write(&mut self.tx, plan, writes).await?;
-        timeout::reset(&mut self.tx, self.config).await?;
+        timeout::reset(&mut self.tx, self.limit, self.limits).await?;
         Ok(())
     }
 
@@ -180,7 +188,8 @@ impl Work for PostgresWork<'_> {
     ) -> Result<Result<(), Fault>, Failed> {
         let patience = savepoint::Patience {
             limit: self.limit,
-            config: self.config,
+            limits: self.limits,
+            idle: self.config.idle_in_transaction_timeout,
             timeout,
         };
         savepoint::handle(&mut self.tx, patience, handler, event).await

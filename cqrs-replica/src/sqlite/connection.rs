@@ -62,6 +62,11 @@ impl Backend for SqliteConnection {
         Ok(SqliteWork::new(transaction, self.limit))
     }
 
+    /// Whoever writes holds the whole file: no other message would get through.
+    fn is_hindered(_: &StoreError) -> bool {
+        false
+    }
+
     async fn reconnect(&mut self) -> Result<(), StoreError> {
         self.connection = connect(&self.config).await?;
         Ok(())

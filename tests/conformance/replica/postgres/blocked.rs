@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cqrs_core::StoreError;
 use cqrs_replica::{Applied, LetterState, ReplicaStore, postgres::PostgresReplica};
 use sqlx::{Connection, PgConnection};
 
@@ -48,10 +47,8 @@ async fn a_row_that_a_user_holds_holds_back_only_its_instance() {
         .await
         .unwrap();
     let batch = [account(1, 1, "b").id(1), account(2, 0, "c").id(2)];
-    let error = replica.try_apply(&batch).await.unwrap_err();
-    assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
-    assert_eq!(replica.set_aside(&batch[0]).await, ASIDE);
     assert_eq!(replica.apply(&batch).await, [ASIDE, APPLIED]);
+    assert_eq!(replica.set_aside(&batch[0]).await, ASIDE);
     // The letter is held up as well, again without an attempt.
     replica.make_due().await;
     assert_eq!(replica.due().await.applied, [ASIDE]);
@@ -76,13 +73,7 @@ async fn a_statement_that_always_takes_too_long_holds_back_only_its_instance() {
     }
     replica.session = impatient(&replica).await;
     let slow = account(1, 0, "a");
-    let error = replica
-        .try_apply(std::slice::from_ref(&slow))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    replica.session = impatient(&replica).await;
-    assert_eq!(replica.set_aside(&slow).await, ASIDE);
+    assert_eq!(replica.apply(std::slice::from_ref(&slow)).await, [ASIDE]);
     assert_eq!(replica.set_aside(&account(2, 0, "b")).await, ASIDE);
     replica.make_due().await;
     assert_eq!(replica.due().await.applied, [ASIDE, APPLIED]);
@@ -110,17 +101,71 @@ async fn a_body_that_is_never_stored_in_time_is_kept_by_its_beginning() {
     }
     replica.session = impatient(&replica).await;
     let large = Message::raw(&vec![b'x'; 3 << 20]);
-    let error = replica
-        .try_apply(std::slice::from_ref(&large))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    replica.session = impatient(&replica).await;
     let dead = Applied::Dead { reason: "database" };
-    assert_eq!(replica.set_aside(&large).await, dead);
+    let both = [large, account(1, 0, "a")];
+    assert_eq!(replica.apply(&both).await, [dead, APPLIED]);
     let letter = replica.letters().await.remove(0);
     assert_eq!(letter.body.len(), 64 << 10);
     let error = letter.error.unwrap();
     assert!(error.contains("3145728 bytes"), "{error}");
-    assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
+}
+
+/// With the worker's own limits. The row is locked, or slow, until the end: nobody waits for it.
+async fn holds_up_no_other(mut replica: Replica<Database>) {
+    let mut batch: Vec<_> = (1..=200).map(|id| account(id, 1, "b")).collect();
+    batch.insert(150, account(100, 2, "c"));
+    let mut answers = vec![APPLIED; batch.len()];
+    (answers[99], answers[150]) = (ASIDE, ASIDE);
+    assert_eq!(replica.apply(&batch).await, answers);
+    // What comes later is not held up either.
+    let batch = [account(1, 2, "c"), account(100, 3, "d"), account(2, 2, "c")];
+    assert_eq!(replica.apply(&batch).await, [APPLIED, ASIDE, APPLIED]);
+    let open = replica.letters().await.into_iter();
+    let attempts: Vec<_> = open.map(|letter| letter.attempts).collect();
+    assert_eq!(attempts, [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn one_locked_row_of_a_batch_holds_up_no_other() {
+    let mut replica = Replica::<Database>::accounts().await;
+    replica.one(&account(100, 0, "a")).await;
+    let mut holder = PgConnection::connect(replica.fixture.database.url())
+        .await
+        .unwrap();
+    let mut open = holder.begin().await.unwrap();
+    sqlx::query("select from account where id = 100 for update")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    holds_up_no_other(replica).await;
+}
+
+#[tokio::test]
+async fn one_slow_row_of_a_batch_holds_up_no_other() {
+    let replica = Replica::<Database>::accounts().await;
+    for sql in [
+        "create function dawdle() returns trigger language plpgsql
+         as $$ begin perform pg_sleep(3600); return new; end $$",
+        "create trigger dawdle before insert on account for each row when (new.id = 100)
+         execute function dawdle()",
+    ] {
+        replica.fixture.execute(sql).await;
+    }
+    holds_up_no_other(replica).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_much_for_its_time_is_applied_all_the_same() {
+    let mut replica = Replica::<Database>::accounts().await;
+    for sql in [
+        "create function dawdle() returns trigger language plpgsql
+         as $$ begin perform pg_sleep(0.1); return new; end $$",
+        "create trigger dawdle before insert on account for each row execute function dawdle()",
+    ] {
+        replica.fixture.execute(sql).await;
+    }
+    let batch: Vec<_> = (1..=30).map(|id| account(id, 0, "a")).collect();
+    assert_eq!(replica.apply(&batch).await, vec![APPLIED; 30]);
+    let batch: Vec<_> = (31..=60).map(|id| account(id, 0, "a")).collect();
+    assert_eq!(replica.apply(&batch).await, vec![APPLIED; 30]);
 }
