@@ -11,10 +11,7 @@ use super::{
     plans,
     session::Session,
 };
-use crate::{
-    ApplyPolicy, Incoming, Models,
-    letter::{Fault, Reason},
-};
+use crate::{ApplyPolicy, Incoming, Models, letter::Fault};
 
 /// How often a message that has failed is tried to be kept while another transaction is in the way:
 /// its own connection may have been given up in the middle of a statement, which goes on for a while
@@ -132,8 +129,8 @@ impl<B: Backend> Session<B> {
                 if lost {
                     self.backend.reconnect().await?;
                 }
-                // Rows that are missing say nothing against the table.
-                if fault.reason != Reason::Reference {
+                // Rows that are in each other's way say nothing against the table.
+                if !fault.is_obstruction() {
                     self.plans.clear();
                 }
                 Ok(fault)

@@ -12,8 +12,8 @@ use super::{
     import,
     item::{Done, Item},
     observe,
+    obstacles::Refused,
     plans::{self, Plans},
-    references::Refused,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
@@ -86,12 +86,12 @@ impl<B: Backend> ReplicaSession for Session<B> {
             return Ok(Vec::new());
         }
         let mut age = plans::USUAL;
-        let mut orphans: Option<Refused> = None;
+        let mut refused: Option<Refused> = None;
         let failed = loop {
             let context = self.context(models, policy, batch.iter(), age).await?;
             let work = self.backend.begin().await?;
             let items = batch.iter().map(Item::Delivered).collect();
-            let mode = Mode::Together(orphans.clone().unwrap_or_default());
+            let mode = Mode::Together(refused.clone());
             match batch::run(work, &context, items, mode).await {
                 Ok(done) => {
                     let mut answers = self.tell(done);
@@ -101,10 +101,10 @@ impl<B: Backend> ReplicaSession for Session<B> {
                 }
                 // No plan of the second round is outdated.
                 Err(Failed::Outdated) => age = plans::RECENT,
-                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                Err(failed) if failed.is_obstruction() && refused.is_none() => {
                     observe::repeated(&self.recover(failed).await?, batch.len());
                     let messages: Vec<&Incoming> = batch.iter().collect();
-                    orphans = Some(self.orphans(models, &messages, age).await?);
+                    refused = Some(self.obstructed(models, &messages, age).await?);
                 }
                 Err(failed) => break failed,
             }

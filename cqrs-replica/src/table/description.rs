@@ -14,10 +14,13 @@ pub struct Description {
     pub(crate) columns: Vec<Column>,
     /// The column sets of the unique indexes that an upsert can name.
     pub(crate) unique: Vec<Vec<String>>,
+    /// Those of all unique indexes on columns.
+    pub(crate) all_unique: Vec<Vec<String>>,
     /// Its foreign keys.
     pub(crate) references: Vec<Reference>,
-    /// Whether foreign keys refer to it.
-    pub(crate) is_referenced: bool,
+    /// The foreign keys that refer to it, each with the table that has it, and whether it keeps a row
+    /// from being deleted.
+    pub(crate) referring: Vec<(Reference, bool)>,
     /// Whether something runs before a row is inserted and may fill columns in.
     pub(crate) has_before_trigger: bool,
 }
@@ -28,6 +31,12 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Its type, in the database's words.
     pub(crate) type_name: String,
+    /// The type behind it, which a domain has another name for, without a length.
+    pub(crate) base: String,
+    /// Whether its type is made of others among which there are bytes.
+    pub(crate) bytes_within: bool,
+    /// Whether it gives its values itself, unless told otherwise when a row is inserted, and keeps them.
+    pub(crate) identity: bool,
     pub(crate) not_null: bool,
     pub(crate) has_default: bool,
     /// Whether a value may be given: not so for generated columns.
@@ -40,7 +49,7 @@ pub(crate) struct Column {
 impl Column {
     /// Whether its type is one for bytes, which come as base64 text.
     pub(crate) fn holds_bytes(&self) -> bool {
-        let declared = self.type_name.to_ascii_uppercase();
+        let declared = self.base.to_ascii_uppercase();
         ["BYTEA", "BLOB", "BINARY"]
             .iter()
             .any(|word| declared.contains(word))
@@ -51,6 +60,24 @@ impl Description {
     /// Where a column is.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The columns of each unique index but that of the key, of this too if it is `loose`.
+    pub(crate) fn unique_beside(&self, key: &[usize], loose: bool) -> Vec<Vec<usize>> {
+        let mut unique: Vec<Vec<usize>> = Vec::new();
+        for names in &self.all_unique {
+            let columns: Option<Vec<usize>> =
+                names.iter().map(|name| self.position(name)).collect();
+            let Some(columns) = columns else {
+                continue;
+            };
+            let is_key =
+                columns.len() == key.len() && columns.iter().all(|column| key.contains(column));
+            if !columns.is_empty() && (!is_key || loose) && !unique.contains(&columns) {
+                unique.push(columns);
+            }
+        }
+        unique
     }
 
     /// All that keeps the model from being applied to this table, each with its remedy.

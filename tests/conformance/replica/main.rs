@@ -30,4 +30,5 @@ mod spans;
 mod sqlite;
 mod syncs;
 mod tables;
+mod unique;
 mod values;
