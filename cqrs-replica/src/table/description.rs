@@ -87,7 +87,25 @@ impl Description {
         if let Some(mapping) = &model.columns {
             self.check_mapping(model, mapping, &mut problems);
         }
+        self.check_bytes(model, &mut problems);
         problems
+    }
+
+    /// Bytes travel as base64, which cannot be told from other texts within a value of several parts.
+    fn check_bytes(&self, model: &TableModel, problems: &mut Vec<String>) {
+        let is_fed = |name: &String| match &model.columns {
+            Some(mapping) => mapping.iter().any(|(_, column)| column == name),
+            None => true,
+        };
+        for column in &self.columns {
+            if column.bytes_within && (is_fed(&column.name) || model.key.contains(&column.name)) {
+                problems.push(format!(
+                    "column {:?} of table {:?} is of type {}, which has bytes within: no form is known \
+                     for them; use `bytea` or `bytea[]`, or leave the column out by `columns`",
+                    column.name, model.table, column.type_name
+                ));
+            }
+        }
     }
 
     fn check_key(&self, model: &TableModel, problems: &mut Vec<String>) {
