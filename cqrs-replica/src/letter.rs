@@ -105,7 +105,9 @@ pub struct Fault {
     pub(crate) detail: Option<String>,
     /// The constraint that was violated, where the database names one.
     pub(crate) constraint: Option<Box<Violated>>,
-    /// The instance without which the row is not taken, where it is known.
+    /// Whether another row has a value that must be unique.
+    pub(crate) unique: bool,
+    /// The instance whose coming, or going, the row waits for, where it is known.
     pub(crate) waits_for: Option<InstanceId>,
     pub(crate) then: Then,
 }
@@ -144,6 +146,7 @@ impl Fault {
             error: error.into(),
             detail: None,
             constraint: None,
+            unique: false,
             waits_for: None,
             then: Then::Backoff,
         }
@@ -170,6 +173,11 @@ impl Fault {
             then: Then::Aside,
             ..Self::new(Reason::Database, error)
         }
+    }
+
+    /// Whether it is for the sake of other rows.
+    pub(crate) fn is_obstruction(&self) -> bool {
+        self.unique || self.reason == Reason::Reference
     }
 
     /// The error with all that is known of it.

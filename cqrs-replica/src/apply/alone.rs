@@ -165,8 +165,8 @@ impl<B: Backend> Session<B> {
                 if lost {
                     self.backend.reconnect().await?;
                 }
-                // Rows that are missing say nothing against the table.
-                if fault.reason != Reason::Reference {
+                // Rows that are in each other's way say nothing against the table.
+                if !fault.is_obstruction() {
                     self.plans.clear();
                 }
                 Ok(fault)

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
-use cqrs_core::{CqrsId, Event, QueueName, StoreError};
+use cqrs_core::{CqrsId, Event, InstanceKey, QueueName, StoreError};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
     letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
     rules::Known,
     step::WriteTable,
-    table::{Description, Reference, TablePlan, TableWrites},
+    table::{Description, Obstructing, Reference, Row, TablePlan, TableWrites},
 };
 
 /// Why a transaction could not go on.
@@ -33,8 +33,14 @@ pub enum Failed {
 
 impl Failed {
     /// Whether it is for the sake of a row that another one refers to.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn is_reference(&self) -> bool {
         matches!(self, Self::Fault { fault, .. } if fault.reason == Reason::Reference)
+    }
+
+    /// Whether rows are in each other's way, which says nothing against a table or a message.
+    pub(crate) fn is_obstruction(&self) -> bool {
+        matches!(self, Self::Fault { fault, .. } if fault.is_obstruction())
     }
 }
 
@@ -43,6 +49,9 @@ impl From<StoreError> for Failed {
         Self::Store(error)
     }
 }
+
+/// How many rows that are in the way of one are looked at.
+pub(crate) const OBSTRUCTING: usize = 500;
 
 /// An instance in tables: its model and canonical key.
 pub(crate) type InstanceId = (CqrsId, String);
@@ -164,6 +173,17 @@ pub trait Backend: Send + 'static {
         reference: &Reference,
         rows: &[Vec<Cow<'_, RawValue>>],
     ) -> impl Future<Output = Result<Option<Vec<usize>>, StoreError>> + Send;
+
+    /// The places of the items that rows of another table, or the same, are in the way of; with the
+    /// keys of those rows as JSON if their table is that of `model`, [`OBSTRUCTING`] of each item at most.
+    /// `None` if that cannot be found out.
+    fn obstructing(
+        &mut self,
+        plan: &TablePlan,
+        rows: &Obstructing<'_>,
+        model: Option<&TablePlan>,
+        items: &[Row<'_>],
+    ) -> impl Future<Output = Result<Option<Vec<(usize, Option<String>)>>, StoreError>> + Send;
 
     /// The columns of a constraint that an error names.
     fn constraint_columns(
@@ -323,6 +343,16 @@ pub trait Work: Send {
         spans: &[Span<'_>],
         messages: &[Uuid],
     ) -> impl Future<Output = Result<Vec<(Option<usize>, OtherLetter)>, StoreError>> + Send;
+
+    /// Makes rows that are about to be written, or deleted, give up what they have alone and will not
+    /// keep, so that others may take it in whatever order they are written. After a failure the
+    /// transaction must be given up.
+    fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> impl Future<Output = Result<(), Failed>> + Send;
 
     /// Writes to a table. After a failure the transaction must be given up.
     fn write(

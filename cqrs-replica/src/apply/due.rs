@@ -33,8 +33,8 @@ impl<B: Backend> Session<B> {
         limit: usize,
     ) -> Result<DueLetters, StoreError> {
         let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
-        // Those that refer to rows which are not there, by letter.
-        let mut orphans: Option<HashMap<i64, Fault>> = None;
+        // Those that other rows are in the way of, by letter.
+        let mut obstructed: Option<HashMap<i64, Fault>> = None;
         let (ids, outcome) = loop {
             let mut plans = PlanSet::default();
             let (work, letters) = loop {
@@ -63,12 +63,12 @@ impl<B: Backend> Session<B> {
                 plans,
             };
             let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-            let refused = orphans.as_ref().map(|orphans| {
-                let fault = |(at, id)| Some((at, orphans.get(id)?.clone()));
+            let refused = obstructed.as_ref().map(|obstructed| {
+                let fault = |(at, id)| Some((at, obstructed.get(id)?.clone()));
                 ids.iter().enumerate().filter_map(fault).collect()
             });
             // The messages, in case that the tables have to be looked at for them.
-            let messages: Vec<Incoming> = if orphans.is_none() && context.plans.refer() {
+            let messages: Vec<Incoming> = if obstructed.is_none() && context.plans.may_obstruct() {
                 letters.iter().map(|l| l.incoming.clone()).collect()
             } else {
                 Vec::new()
@@ -77,14 +77,14 @@ impl<B: Backend> Session<B> {
                 .into_iter()
                 .map(|letter| Item::Letter(Box::new(letter)))
                 .collect();
-            let mode = Mode::Together(refused.unwrap_or_default());
+            let mode = Mode::Together(refused);
             match batch::run(work, &context, items, mode).await {
-                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                Err(failed) if failed.is_obstruction() && obstructed.is_none() => {
                     observe::repeated(&self.recover(failed).await?, ids.len());
                     let messages: Vec<&Incoming> = messages.iter().collect();
-                    let found = self.orphans(models, &messages, plans::LETTERS).await?;
+                    let found = self.obstructed(models, &messages, plans::LETTERS).await?;
                     let by_letter = found.into_iter().map(|(at, fault)| (ids[at], fault));
-                    orphans = Some(by_letter.collect());
+                    obstructed = Some(by_letter.collect());
                 }
                 outcome => break (ids, outcome),
             }

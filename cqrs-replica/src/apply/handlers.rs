@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use cqrs_core::{Event, Signal};
+use cqrs_core::Event;
 
 use super::{
     backend::{Failed, Work},
@@ -103,9 +103,7 @@ impl Line {
                     match self.call(work, batch, model, event).await? {
                         Ok(()) => {
                             batch.applied(at, item, gap, expired);
-                            if event.signal != Signal::Delete
-                                && let Ok(plan) = batch.context.plans.get(&event.cqrs_id)
-                            {
+                            if let Ok(plan) = batch.context.plans.get(&event.cqrs_id) {
                                 batch.arrived(at, item, plan);
                             }
                             if self.in_step {

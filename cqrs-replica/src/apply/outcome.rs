@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cqrs_core::Event;
+use cqrs_core::{Event, Signal};
 
-use super::{batch::Batch, item::Item};
+use super::{batch::Batch, instance::Instance, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
@@ -54,9 +54,9 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
     }
 
-    /// The row of an item is written: those that refer to it may come.
+    /// The row of an item is written or deleted: those that it was in the way of may come, or go.
     pub(super) fn arrived(&mut self, at: usize, item: &Item<'_>, plan: &TablePlan) {
-        if plan.is_referenced
+        if plan.may_obstruct()
             && let Some(place) = self.slots[at].instance
         {
             self.arrived.insert(waited_for(&self.instances[place].id));
@@ -84,7 +84,9 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
-            .saturating_add(u32::from(!matches!(fault.then, Then::Aside)));
+            .saturating_add(u32::from(
+                !matches!(fault.then, Then::Aside) && !self.is_early(item),
+            ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
@@ -108,13 +110,21 @@ impl<S: ReplicaStore> Batch<'_, S> {
             error: Some(fault.in_full()),
             attempts,
             next_attempt_at: delay.map(|delay| self.after(delay)),
-            waits_for: None,
+            // Whoever makes room for it wakes it, before its time.
+            waits_for: delay.and(fault.waits_for.as_ref()).map(waited_for),
             waits_until: None,
         };
         if delay.is_none() {
             self.release_next(at, item);
         }
         self.keep(at, item, verdict);
+    }
+
+    /// Whether a letter was taken up before its time, for the sake of another one: no attempt of its
+    /// own.
+    fn is_early(&self, item: &Item<'_>) -> bool {
+        item.letter()
+            .is_some_and(|letter| letter.state == LetterState::Retrying && letter.due_at > self.now)
     }
 
     /// When the wait of an item for a row ends: a wait that has begun goes on.
@@ -128,14 +138,18 @@ impl<S: ReplicaStore> Batch<'_, S> {
             .unwrap_or_else(|| self.after(self.context.policy.reference_wait))
     }
 
-    /// The item waits for the row that it refers to. Who applies that one wakes it; where nobody
-    /// will, or somebody has already, it is looked at again and again.
+    /// The item waits for the row that it refers to, or for one that still refers to it. Who applies
+    /// that one wakes it; where nobody will, or somebody has already, it is looked at again and again.
     fn wait_for_row(&mut self, at: usize, item: &Item<'_>, fault: &Fault, until: DateTime<Utc>) {
         let left = (until - self.now).to_std().unwrap_or_default();
         let waited = self.context.policy.reference_wait.saturating_sub(left);
+        let is_delete = item
+            .event()
+            .is_some_and(|event| event.signal == Signal::Delete);
         let is_woken = fault.waits_for.as_ref().is_some_and(|id| {
             let instance = self.instances.iter().find(|instance| instance.id == *id);
-            instance.is_some_and(|instance| instance.known.is_none_or(|known| known.deleted))
+            let is_gone = |instance: &Instance| instance.known.is_none_or(|known| known.deleted);
+            instance.is_some_and(|instance| is_gone(instance) != is_delete)
         });
         // As long again as it has waited.
         let pause = if is_woken {

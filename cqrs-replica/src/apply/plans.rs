@@ -83,10 +83,10 @@ impl PlanSet {
             .collect()
     }
 
-    /// Whether any of the tables has foreign keys.
-    pub(super) fn refer(&self) -> bool {
-        let plans = self.0.values().filter_map(|known| known.plan.as_ref().ok());
-        plans.into_iter().any(|plan| !plan.references.is_empty())
+    /// Whether rows of any of the tables may be in each other's way.
+    pub(super) fn may_obstruct(&self) -> bool {
+        let mut plans = self.0.values().filter_map(|known| known.plan.as_ref().ok());
+        plans.any(|plan| plan.may_obstruct())
     }
 
     pub(super) fn extend(&mut self, more: Self) {

@@ -13,8 +13,8 @@ use super::{
     import,
     item::{Done, Item},
     observe,
+    obstacles::Refused,
     plans::{self, Plans},
-    references::Refused,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
@@ -80,14 +80,14 @@ impl<B: Backend> Session<B> {
             return Ok(Vec::new());
         }
         let mut age = plans::USUAL;
-        let mut orphans: Option<Refused> = None;
+        let mut refused: Option<Refused> = None;
         let messages = || batch.iter().copied();
         let own_code = self.unhurried || models.call_own_code(messages());
         let failed = loop {
             let context = self.context(models, policy, messages(), age).await?;
             let work = self.backend.begin_at(Pace::Busy, own_code).await?;
             let items = messages().map(Item::Delivered).collect();
-            let mode = Mode::Together(orphans.clone().unwrap_or_default());
+            let mode = Mode::Together(refused.clone());
             match batch::run(work, &context, items, mode).await {
                 Ok(done) => {
                     let mut answers = self.tell(done);
@@ -97,9 +97,9 @@ impl<B: Backend> Session<B> {
                 }
                 // No plan of the second round is outdated.
                 Err(Failed::Outdated) => age = plans::RECENT,
-                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                Err(failed) if failed.is_obstruction() && refused.is_none() => {
                     observe::repeated(&self.recover(failed).await?, batch.len());
-                    orphans = Some(self.orphans(models, batch, age).await?);
+                    refused = Some(self.obstructed(models, batch, age).await?);
                 }
                 Err(failed) => break failed,
             }

@@ -14,14 +14,14 @@ use uuid::Uuid;
 use super::{
     PostgresReplica, bookkeeping, broker_letters, catalog,
     error::{self, run},
-    letters, references, sql,
+    letters, obstructing, references, sql,
     work::PostgresWork,
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::{Backend, Limits, Pace},
     letter::{NewLetter, TakenLetter, Violated},
-    table::{Description, Reference, TablePlan},
+    table::{Description, Obstructing, Reference, Row, TablePlan},
 };
 
 /// How much longer than the server we wait for it to end a statement.
@@ -140,6 +140,16 @@ impl Backend for PostgresConnection {
         rows: &[Vec<Cow<'_, RawValue>>],
     ) -> Result<Option<Vec<usize>>, StoreError> {
         references::orphans(&mut self.connection, self.limit, plan, reference, rows).await
+    }
+
+    async fn obstructing(
+        &mut self,
+        plan: &TablePlan,
+        rows: &Obstructing<'_>,
+        model: Option<&TablePlan>,
+        items: &[Row<'_>],
+    ) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+        obstructing::find(&mut self.connection, self.limit, plan, rows, model, items).await
     }
 
     async fn constraint_columns(&mut self, violated: &Violated) -> Result<Vec<String>, StoreError> {

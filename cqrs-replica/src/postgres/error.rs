@@ -58,6 +58,7 @@ fn failed(error: sqlx::Error) -> Failed {
         },
         "23" => Fault {
             constraint: constraint(refused),
+            unique: code == UNIQUE_VIOLATION,
             ..Fault::new(Reason::Constraint, violated(refused))
         },
         "42" | "3F" | "0A" => Fault::new(Reason::Schema, refused.message()),
@@ -178,6 +179,7 @@ fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 const TOO_LONG: &str = "22001";
 const RESTRICT_VIOLATION: &str = "23001";
 const FOREIGN_KEY_VIOLATION: &str = "23503";
+const UNIQUE_VIOLATION: &str = "23505";
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";

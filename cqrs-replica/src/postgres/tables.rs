@@ -68,31 +68,33 @@ pub(super) async fn write(
                 .await?
                 .rows_affected();
         }
-        plan.check_written(count, written).map_err(refused)?;
+        plan.check_written(&columns, count, written)
+            .map_err(refused)?;
     }
     Ok(())
 }
 
 fn delete(plan: &TablePlan) -> String {
-    let on: Vec<String> = plan
-        .key
-        .iter()
-        .map(|&column| {
-            let name = quoted(&plan.columns[column].name);
-            let equal = format!("t.{name} = r.{name}");
-            if plan.columns[column].loose {
-                format!("{equal} and {}", same("r", &name))
-            } else {
-                equal
-            }
-        })
-        .collect();
     format!(
         "-- cqrs-replica: delete\ndelete from {table} as t\n\
          using json_populate_recordset(null::{table}, $1::text::json) as r\nwhere {}",
-        on.join(" and "),
+        key_is(plan, "t", "r"),
         table = plan.table,
     )
+}
+
+/// Whether two rows are of the same instance.
+pub(super) fn key_is(plan: &TablePlan, one: &str, other: &str) -> String {
+    let parts = plan.key.iter().map(|&column| {
+        let name = quoted(&plan.columns[column].name);
+        let equal = format!("{one}.{name} = {other}.{name}");
+        if plan.columns[column].loose {
+            format!("{equal} and {}", same(one, other, &name))
+        } else {
+            equal
+        }
+    });
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
@@ -102,15 +104,14 @@ fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
          from json_populate_recordset(null::{table}, $1::text::json) as r\n{}",
         plan.list(columns, ""),
         plan.list(columns, "r."),
-        plan.on_conflict(columns, |name| same("excluded", name)),
+        plan.on_conflict(columns, |name| same("t", "excluded", name)),
         table = plan.table,
     )
 }
 
-/// Whether a column of `t` and of another row have the same text, whatever the column's type and
-/// collation hold of it.
-fn same(other: &str, name: &str) -> String {
-    format!("t.{name}::text collate \"C\" = {other}.{name}::text collate \"C\"")
+/// Whether a column of two rows has the same text, whatever its type and collation hold of it.
+fn same(one: &str, other: &str, name: &str) -> String {
+    format!("{one}.{name}::text collate \"C\" = {other}.{name}::text collate \"C\"")
 }
 
 /// Makes a column's value of JSON and drops it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use cqrs_core::{
-    CqrsId, Event, QueueName, StoreError,
+    CqrsId, Event, InstanceKey, QueueName, StoreError,
     database::postgres::{PostgresConfig, classify},
 };
 use sqlx::{Postgres, Row, Transaction, postgres::PgRow};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     PostgresReplica,
     error::{run, try_run},
-    letters, savepoint, sql,
+    letters, room, savepoint, sql,
     tables::{self, TableWriter},
     timeout,
 };
@@ -24,7 +24,7 @@ use crate::{
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
     step::WriteTable,
-    table::{TablePlan, TableWrites},
+    table::{self, TablePlan, TableWrites},
 };
 
 /// A transaction with its limits.
@@ -159,6 +159,15 @@ impl Work for PostgresWork<'_> {
         rows.iter()
             .map(|row| letters::other(row).map_err(classify))
             .collect()
+    }
+
+    async fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[table::Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> Result<(), Failed> {
+        room::make(&mut self.tx, self.limit, plan, rows, deletes).await
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {

@@ -42,9 +42,13 @@ fn failed(error: sqlx::Error) -> Failed {
         (Some(CONSTRAINT_DATATYPE | MISMATCH), Some(message)) => Fault::new(Reason::Type, message),
         (Some(TOO_BIG), Some(message)) => Fault::new(Reason::TooLong, message),
         (Some(_), Some(message)) if is_reference(&error) => Fault::reference(message),
-        (Some(code), Some(message)) if code & 0xff == CONSTRAINT => {
-            Fault::new(Reason::Constraint, message)
-        }
+        (Some(code), Some(message)) if code & 0xff == CONSTRAINT => Fault {
+            unique: matches!(
+                code,
+                CONSTRAINT_UNIQUE | CONSTRAINT_PRIMARYKEY | CONSTRAINT_ROWID
+            ),
+            ..Fault::new(Reason::Constraint, message)
+        },
         _ => match classify(error) {
             StoreError::Schema { problem, .. } => Fault::new(Reason::Schema, problem),
             StoreError::Backend(error) => Fault::new(Reason::Database, in_words(&*error)),
@@ -144,5 +148,8 @@ const TOO_BIG: u32 = 18;
 const CONSTRAINT: u32 = 19;
 const MISMATCH: u32 = 20;
 const CONSTRAINT_FOREIGNKEY: u32 = 787;
+const CONSTRAINT_PRIMARYKEY: u32 = 1555;
+const CONSTRAINT_UNIQUE: u32 = 2067;
+const CONSTRAINT_ROWID: u32 = 2579;
 const CONSTRAINT_TRIGGER: u32 = 1811;
 const CONSTRAINT_DATATYPE: u32 = 3091;

@@ -154,6 +154,9 @@ mod tests {
         Column {
             name: "c".to_owned(),
             type_name: declared.to_owned(),
+            base: declared.to_owned(),
+            bytes_within: false,
+            identity: false,
             not_null: false,
             has_default: false,
             writable: true,

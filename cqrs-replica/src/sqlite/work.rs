@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
+use cqrs_core::{CqrsId, Event, InstanceKey, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     SqliteReplica,
     error::{run, try_run},
-    letters, savepoint, sql,
+    letters, room, savepoint, sql,
     stored::{optional_uuid, time},
     tables::{self, TableWriter},
 };
@@ -21,7 +21,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
-    table::{TablePlan, TableWrites},
+    table::{self, TablePlan, TableWrites},
 };
 
 /// A transaction with its limits.
@@ -144,6 +144,15 @@ impl Work for SqliteWork<'_> {
         rows.iter()
             .map(|row| letters::other(row).map_err(classify))
             .collect()
+    }
+
+    async fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[table::Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> Result<(), Failed> {
+        room::make(&mut self.tx, self.limit, plan, rows, deletes).await
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {

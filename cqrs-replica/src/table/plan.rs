@@ -36,6 +36,11 @@ pub struct TablePlan {
     pub(crate) references: Vec<Reference>,
     /// Whether foreign keys refer to the table.
     pub(crate) is_referenced: bool,
+    /// Those that keep a row from being deleted, each with the table that has it.
+    pub(crate) referring: Vec<Reference>,
+    /// The sets of columns that hold values which a row has alone, but for its key; and the key, if it
+    /// may be equal to that of another instance.
+    pub(crate) unique: Vec<Vec<usize>>,
     /// Statements made before, by what they are made of.
     statements: Mutex<HashMap<Vec<usize>, Arc<str>>>,
 }
@@ -104,9 +109,11 @@ impl TablePlan {
         };
         let required = those(&|column| description.requires(column));
         let never_null = those(&|column| column.not_null && !description.has_before_trigger);
+        let loose = key.iter().any(|&at| description.columns[at].loose);
+        let unique = description.unique_beside(&key, loose);
         Ok(Self {
             table: description.table,
-            loose: key.iter().any(|&at| description.columns[at].loose),
+            loose,
             key,
             key_fields,
             members,
@@ -114,9 +121,34 @@ impl TablePlan {
             never_null,
             columns: description.columns,
             references: description.references,
-            is_referenced: description.is_referenced,
+            is_referenced: !description.referring.is_empty(),
+            referring: description
+                .referring
+                .into_iter()
+                .filter_map(|(reference, keeps)| keeps.then_some(reference))
+                .collect(),
+            unique,
             statements: Mutex::default(),
         })
+    }
+
+    /// Whether rows of this table and of others may be in each other's way.
+    pub(crate) fn may_obstruct(&self) -> bool {
+        self.is_referenced || !self.references.is_empty() || !self.unique.is_empty()
+    }
+
+    /// Whether a column may hold something else until its row is written.
+    pub(crate) fn may_be_parked(&self, column: usize) -> bool {
+        let Column { name, writable, .. } = &self.columns[column];
+        let refers = |reference: &Reference| reference.columns.contains(name);
+        *writable && !self.key.contains(&column) && !self.references.iter().any(refers)
+    }
+
+    /// What a delete knows of a row.
+    pub(crate) fn only_key<'e>(&self, key: &'e InstanceKey) -> Result<Row<'e>, Fault> {
+        self.check_key(key)?;
+        let values = Vec::new();
+        Ok(Row { key, values })
     }
 
     /// The row that an event's data makes.

@@ -31,4 +31,5 @@ mod spans;
 mod sqlite;
 mod syncs;
 mod tables;
+mod unique;
 mod values;
