@@ -85,6 +85,8 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) alone: bool,
     /// Waiting letters whose turn has come.
     pub(super) wake: Vec<i64>,
+    /// How many waiting letters were taken up because their turn had come.
+    pub(super) brought: usize,
     /// Instances whose table rows hold a state of this revision.
     pub(super) superseded: Vec<(usize, i64)>,
     /// Instances whose rows are there, as letters name them that wait for them.
@@ -145,6 +147,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             open_letters: locked.open_letters,
             alone: false,
             wake: Vec::new(),
+            brought: 0,
             superseded: Vec::new(),
             arrived: BTreeSet::new(),
             woke: false,
