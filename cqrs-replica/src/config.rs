@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, time::Duration};
 
-use cqrs_core::{QueueName, RetryPolicy, SLOTS};
+use cqrs_core::{QueueName, RetryPolicy, SLOTS, wire};
 
 use crate::ApplyPolicy;
 
@@ -18,6 +18,9 @@ pub struct WorkerConfig {
     pub dead_letter_queue: Option<QueueName>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
+    /// About how much memory they may take together, in bytes; fewer are prefetched while they are
+    /// large. At least 1 MiB. Default: 64 MiB.
+    pub prefetch_bytes: usize,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
     /// Default: 4.
     pub lanes: u16,
@@ -50,6 +53,7 @@ impl WorkerConfig {
             dead_letter_queue: QueueName::new(&format!("dead_letter_{queue}")).ok(),
             apply: ApplyPolicy::new(queue),
             prefetch: NonZeroU16::MIN.saturating_add(999),
+            prefetch_bytes: 64 * 1024 * 1024,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
@@ -95,6 +99,13 @@ impl WorkerConfig {
             minute,
         );
         period("reconnect.max", self.reconnect.max, brief, minute);
+        if self.prefetch_bytes < wire::MAX_BODY {
+            problems.push(format!(
+                "prefetch_bytes is {}; use at least {}",
+                self.prefetch_bytes,
+                wire::MAX_BODY
+            ));
+        }
         if self.tombstone_ttl < Duration::from_secs(1) {
             problems.push(format!(
                 "tombstone_ttl is {:?}; use at least 1s",
@@ -160,11 +171,12 @@ mod tests {
         let mut config = defaults();
         config.lanes = 65;
         config.batch_size = 0;
+        config.prefetch_bytes = 1000;
         config.heartbeat = Duration::from_hours(1);
         config.dead_letter_ttl = Some(Duration::ZERO);
         config.dead_letter_queue = Some(config.apply.queue.clone());
         let error = config.validate().unwrap_err();
-        assert_eq!(error.problems().len(), 5);
+        assert_eq!(error.problems().len(), 6);
         assert!(
             error
                 .to_string()

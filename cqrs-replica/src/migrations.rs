@@ -10,6 +10,7 @@ const COMMAND: &str = "cqrs-replica migrate";
 pub(crate) const POSTGRES: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,
@@ -39,6 +40,7 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
 pub(crate) const SQLITE: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,

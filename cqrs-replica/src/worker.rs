@@ -32,6 +32,7 @@ pub(crate) mod task;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vitals;
+mod window;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ use self::{
     receiver::{Hand, Receiver},
     task::{Task, Tasks},
     vitals::Vitals,
+    window::Window,
 };
 use crate::{
     InvalidConfig, Models, ReplicaSession, ReplicaStore, Shutdown, WorkerConfig, WorkerError,
@@ -224,6 +226,8 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
         let receiver = Receiver {
             transport: self.transport.clone(),
             subscription: self.subscription(),
+            budget: self.config.prefetch_bytes,
+            window: Window::new(self.config.prefetch, self.config.prefetch_bytes),
             lanes,
             finished: results,
             clock: Arc::clone(&self.clock),

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgDatabaseError, PgSslMode},
 };
 
@@ -99,7 +99,11 @@ pub async fn begin(
 pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), StoreError> {
     let options = options(config)?;
     let mut connection = within(config.connect_timeout, classify, options.connect()).await?;
-    let migrated = set.run(&mut connection, classify).await;
+    let migrated = match set.run(&mut connection, classify).await {
+        Ok(true) => Ok(()),
+        Ok(false) => check_schema(&mut connection, set).await,
+        Err(error) => Err(error),
+    };
     // Closing also frees the advisory lock that sqlx keeps when a migration fails.
     let closed = connection.close().await.map_err(classify);
     migrated.and(closed)
@@ -113,15 +117,7 @@ pub async fn check_schema(
     connection: &mut PgConnection,
     set: &MigrationSet,
 ) -> Result<(), StoreError> {
-    // The table's name is a constant of ours.
-    let sql = AssertSqlSafe(format!(
-        "select max(version) from {} where success",
-        set.table
-    ));
-    match sqlx::query_scalar::<_, Option<i64>>(sql)
-        .fetch_one(connection)
-        .await
-    {
+    match sqlx::query_as(set.applied()).fetch_one(connection).await {
         Ok(applied) => set.check(applied),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
             Err(set.missing("missing", Some(error)))
@@ -240,6 +236,7 @@ mod tests {
         let set = MigrationSet {
             table: "t",
             command: "c",
+            additive: &[],
             migrations: &[],
         };
         is_send(&migrate(&config, &set));

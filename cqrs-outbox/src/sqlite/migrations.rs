@@ -12,6 +12,7 @@ use cqrs_core::{
 pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
     table: "cqrs_outbox_migrations",
     command: "cqrs-relay migrate",
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,

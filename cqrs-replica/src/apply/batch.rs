@@ -91,6 +91,8 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) repeated: bool,
     /// Waiting letters whose turn has come.
     pub(super) wake: Vec<i64>,
+    /// How many waiting letters were taken up because their turn had come.
+    pub(super) brought: usize,
     /// Instances whose table rows hold a state of this revision.
     pub(super) superseded: Vec<(usize, i64)>,
     /// Instances whose rows have come, changed or gone, as letters name them that wait for them.
@@ -152,6 +154,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             alone: false,
             repeated: false,
             wake: Vec::new(),
+            brought: 0,
             superseded: Vec::new(),
             arrived: BTreeSet::new(),
             woke: false,

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{Model, letter::Fault, model::Target};
 
-/// How many waiting letters are taken up at a time when their turn has come.
+/// How many waiting letters are taken up at a time when their turn has come. A transaction takes up
+/// no more once it has brought as many.
 const RUN: usize = 64;
 
 /// Applies the items of handlers, instance by instance. Letters whose turn comes are taken up,
@@ -185,10 +186,17 @@ impl Line {
             return Ok(());
         }
         let queue = &batch.context.policy.queue;
-        let run = work
-            .take_run(queue, &batch.instances[self.instance].id, next, RUN)
-            .await?;
+        let id = &batch.instances[self.instance].id;
+        if batch.brought >= RUN {
+            // This transaction has become long enough: the letters' turn comes in others.
+            let next = work.take_run(queue, id, next, 1).await?;
+            batch.wake.extend(next.iter().map(|letter| letter.id));
+            self.more = false;
+            return Ok(());
+        }
+        let run = work.take_run(queue, id, next, RUN).await?;
         self.more = run.len() == RUN;
+        batch.brought += run.len();
         for letter in run.into_iter().rev() {
             // A letter of this batch was judged already, and is in the line or held.
             if items

@@ -60,6 +60,7 @@ pub(super) fn worker(replica: &Replica) -> WorkerConfig {
         .dead_letter_queue
         .clone_from(&replica.dead_letter_queue);
     worker.prefetch = replica.prefetch;
+    worker.prefetch_bytes = usize::try_from(replica.prefetch_bytes).unwrap_or(usize::MAX);
     worker.lanes = replica.lanes;
     worker.batch_size = replica.batch_size;
     worker.batch_wait = replica.batch_wait;

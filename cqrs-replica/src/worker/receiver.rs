@@ -6,11 +6,11 @@
 //! A worker without its database is no place for messages: it gives up its subscriber, so that
 //! others get them, and subscribes again when the database answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use cqrs_core::{
     Clock, RetryPolicy,
-    transport::{Ack, Delivery, Subscriber, Subscription, Transport, TransportError},
+    transport::{Ack, Delivery, DeliveryTag, Subscriber, Subscription, Transport, TransportError},
 };
 use tokio::{
     sync::mpsc,
@@ -18,7 +18,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{metrics, task::Task, vitals::Vitals};
+use super::{
+    metrics,
+    task::Task,
+    vitals::Vitals,
+    window::{self, Window},
+};
 use crate::{
     Incoming, WorkerError,
     acks::Acks,
@@ -39,6 +44,9 @@ const GOOD: Duration = Duration::from_secs(10);
 pub(crate) struct Receiver<T: Transport> {
     pub(crate) transport: T,
     pub(crate) subscription: Subscription,
+    /// How many bytes of messages may be in hand.
+    pub(crate) budget: usize,
+    pub(crate) window: Window,
     pub(crate) lanes: Lanes,
     pub(crate) finished: mpsc::UnboundedReceiver<Vec<Ticket>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -61,6 +69,8 @@ pub(crate) struct Hand {
     acks: Acks,
     /// How many messages the lanes hold, whichever subscriber brought them.
     in_lanes: usize,
+    /// About how much memory they take.
+    bytes: usize,
     /// What earlier subscribers have brought of it.
     before: Option<Before>,
     /// Since when no message is taken: later ones wait with the driver.
@@ -94,6 +104,7 @@ impl<T: Transport> Receiver<T> {
         let soft = self.soft.clone();
         let (mut failures, mut never_connected) = (0_u32, true);
         while soft.run_until_cancelled(self.ready()).await.is_some() {
+            self.subscription.prefetch = self.window.present();
             let connecting = self.transport.subscriber(&self.subscription);
             let Some(connected) = soft.run_until_cancelled(connecting).await else {
                 break;
@@ -196,7 +207,6 @@ impl<T: Transport> Receiver<T> {
     }
 
     async fn serve(&mut self, subscriber: &mut T::Subscriber) -> Result<Served, TransportError> {
-        let limit = usize::from(self.subscription.prefetch.get());
         let soft = self.soft.clone();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -212,7 +222,9 @@ impl<T: Transport> Receiver<T> {
                     self.lanes.only(lanes);
                 }
             }
-            let taking = !stopping && more.is_none() && self.hand.in_lanes < limit;
+            let limit = usize::from(self.window.present().get());
+            let room = self.hand.in_lanes < limit && self.hand.bytes < self.budget;
+            let taking = !stopping && more.is_none() && room;
             self.hand.taking(taking, self.clock.monotonic());
             let due = self.hand.stragglers_due;
             tokio::select! {
@@ -234,23 +246,26 @@ impl<T: Transport> Receiver<T> {
                     self.acknowledge(subscriber, 0).await?;
                 }
                 delivery = subscriber.next(), if taking => {
-                    self.take(delivery?);
+                    if let Some(prefetch) = self.take(delivery?) {
+                        subscriber.set_prefetch(prefetch).await?;
+                    }
                 }
             }
             self.report();
         }
     }
 
-    fn take(&mut self, delivery: Delivery) {
+    /// Gives a message to its lane. Answers when messages come in other sizes than before.
+    fn take(&mut self, delivery: Delivery) -> Option<NonZeroU16> {
         metrics::received(delivery.redelivered);
-        let ticket = self.hand.took(&delivery, self.clock.monotonic());
-        let job = Job {
-            ticket,
-            message: Incoming::new(delivery),
-        };
-        if !self.lanes.send(job) {
+        let (tag, body) = (delivery.tag, delivery.body.len());
+        let message = Incoming::new(delivery);
+        let bytes = window::cost(&message);
+        let ticket = self.hand.took(tag, bytes, self.clock.monotonic());
+        if !self.lanes.send(Job { ticket, message }) {
             tracing::debug!("a lane has ended; so will the worker");
         }
+        self.window.took(body)
     }
 
     /// Acknowledges all before the lowest unfinished message, and those beyond it if they are more
@@ -311,18 +326,21 @@ impl Hand {
         self.stragglers_due = None;
     }
 
-    fn took(&mut self, delivery: &Delivery, at: std::time::Instant) -> Ticket {
-        self.acks.came(delivery.tag, at);
+    fn took(&mut self, tag: DeliveryTag, bytes: usize, at: std::time::Instant) -> Ticket {
+        self.acks.came(tag, at);
         self.in_lanes += 1;
+        self.bytes += bytes;
         Ticket {
             epoch: self.epoch,
-            tag: delivery.tag,
+            tag,
+            bytes,
         }
     }
 
     fn finished(&mut self, tickets: &[Ticket]) {
         self.in_lanes -= tickets.len();
         for ticket in tickets {
+            self.bytes -= ticket.bytes;
             if ticket.epoch == self.epoch {
                 self.acks.finished(ticket.tag);
             } else if let Some(before) = &mut self.before {
@@ -351,20 +369,10 @@ impl Hand {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use cqrs_core::transport::{DeliveryTag, Headers};
-
     use super::*;
 
-    fn delivery(tag: u64) -> Delivery {
-        Delivery {
-            tag: DeliveryTag(tag),
-            message_id: None,
-            routing_key: "account".to_owned(),
-            body: Bytes::new(),
-            headers: Headers::default(),
-            redelivered: false,
-        }
+    fn took(hand: &mut Hand, tag: u64, at: std::time::Instant) -> Ticket {
+        hand.took(DeliveryTag(tag), 10, at)
     }
 
     #[test]
@@ -372,13 +380,13 @@ mod tests {
         let mut hand = Hand::default();
         let now = std::time::Instant::now();
         hand.next_subscriber();
-        let old = [hand.took(&delivery(1), now), hand.took(&delivery(2), now)];
+        let old = [took(&mut hand, 1, now), took(&mut hand, 2, now)];
         hand.next_subscriber();
-        let new = [hand.took(&delivery(1), now)];
+        let new = [took(&mut hand, 1, now)];
         hand.finished(&old);
         assert_eq!((hand.in_lanes, hand.acks.take_leading()), (1, None));
         hand.finished(&new);
-        assert_eq!(hand.in_lanes, 0);
+        assert_eq!((hand.in_lanes, hand.bytes), (0, 0));
         assert_eq!(
             hand.acks.take_leading(),
             Some((Ack::One(DeliveryTag(1)), 1))
@@ -390,13 +398,10 @@ mod tests {
         let start = std::time::Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         hand.next_subscriber();
-        let old = [
-            hand.took(&delivery(1), at(1)),
-            hand.took(&delivery(2), at(2)),
-        ];
+        let old = [took(&mut hand, 1, at(1)), took(&mut hand, 2, at(2))];
         hand.next_subscriber();
         assert_eq!(hand.oldest(), Some(at(1)), "a lane still has it");
-        let new = hand.took(&delivery(1), at(5));
+        let new = took(&mut hand, 1, at(5));
         hand.next_subscriber();
         hand.finished(&old);
         assert_eq!(hand.oldest(), Some(at(1)), "a lane has one of the two");

@@ -105,6 +105,7 @@ macro_rules! suite {
             schema::{
                 migrating_twice_changes_nothing,
                 a_newer_schema_is_refused,
+                a_newer_schema_that_only_adds_is_used,
                 every_statement_prepares,
                 keys_and_slots_are_those_the_database_makes,
             },

@@ -413,6 +413,7 @@ macro_rules! suite {
             schema::migrating_again_changes_nothing,
             schema::a_database_without_the_tables_is_refused,
             schema::a_newer_schema_is_refused,
+            schema::a_newer_schema_that_only_adds_is_used,
         );
     };
 }

@@ -84,7 +84,15 @@ pub(super) async fn a_long_row_of_waits_is_taken_up<F: Fixture>() {
             .all(|answer| *answer == WAITS)
     );
     assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
-    let seen = replica.seen().await;
+    // Transaction by transaction, each of which makes the next one's letters due.
+    let mut seen = replica.seen().await;
+    assert_eq!(seen.len(), 65);
+    while seen.len() < 200 {
+        replica.due().await;
+        let more = replica.seen().await;
+        assert!((1..=65).contains(&(more.len() - seen.len())), "{more:?}");
+        seen = more;
+    }
     let expected: Vec<String> = (0..200)
         .map(|revision| format!("1|SAVE|{revision}"))
         .collect();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU16,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -415,6 +416,10 @@ impl Subscriber for FakeSubscriber {
             Some(next) => next,
             None => std::future::pending().await,
         }
+    }
+
+    async fn set_prefetch(&mut self, _: NonZeroU16) -> Result<(), TransportError> {
+        Ok(())
     }
 
     async fn ack(&mut self, ack: Ack) -> Result<(), TransportError> {
