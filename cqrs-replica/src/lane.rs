@@ -426,24 +426,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_postponed_goes_behind_the_others_with_its_ticket() {
-        let mut batch = Batch::default();
-        for (tag, key) in [(1, 7), (2, 8), (3, 9)] {
-            let mut job = event(key, 0);
-            job.ticket.tag = DeliveryTag(tag);
-            batch.add(job);
-        }
-        batch.postpone();
-        let keys = batch.messages.iter().map(|message| {
-            let event = message.event.as_ref().unwrap();
-            event.key.canonical()
-        });
-        assert!(keys.eq(["8", "9", "7"]));
-        let tags: Vec<u64> = batch.take(3).iter().map(|ticket| ticket.tag.0).collect();
-        assert_eq!(tags, [2, 3, 1]);
-    }
-
-    #[test]
     fn a_batch_is_full_by_count_or_by_bytes() {
         let mut batch = Batch::default();
         batch.add(job(vec![b' '; MAX_BATCH_BYTES]));
