@@ -30,8 +30,8 @@ pub struct WorkerConfig {
     pub batch_wait: Duration,
     /// The longest pause between two looks for letters that are due; 10 ms to 1 minute. Default: 1 s.
     pub letter_interval: Duration,
-    /// How long it is remembered that an instance was deleted. Must be longer than any message can
-    /// be late; at least 1 s. Default: 90 days.
+    /// How long it is remembered that an instance was deleted, and at least as long as a letter of it
+    /// may be tried again. Must be longer than any message can be late; at least 1 s. Default: 90 days.
     pub tombstone_ttl: Duration,
     /// How long dead letters are kept, here and by a broker that they are published to, and others
     /// that nothing is to be done about any more; at least 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.

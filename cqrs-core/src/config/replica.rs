@@ -306,8 +306,8 @@ impl Replica {
             "tombstone_ttl",
             &Period(Duration::from_secs(1)..=3_650 * day),
             self.tombstone_ttl,
-            "How long it is remembered that an instance was deleted. Must be longer than any message \
-             can be late.",
+            "How long it is remembered that an instance was deleted, and at least as long as a letter of it may \
+             be tried again. Must be longer than any message can be late.",
         );
         self.dead_letter_ttl = section.optional(
             "dead_letter_ttl",

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Applied, LetterState, Model, OnExpired, ReplicaStore, SkipReason,
     letter::{Fault, Reason, in_words},
+    model::Target,
     rules::{self, Decision, Terms},
 };
 
@@ -93,6 +94,9 @@ impl<S: ReplicaStore> Batch<'_, S> {
                 instance.known = Some(rules::after(instance.known.as_ref(), &facts));
                 instance.changed = true;
                 self.slots[at].answer = Some(Applied::Skipped(SkipReason::Duplicate));
+                if matches!(model.target, Target::Table(_)) {
+                    self.supersedes(at, event);
+                }
                 Ruling::Settled
             }
             Decision::Wait => Ruling::Wait,

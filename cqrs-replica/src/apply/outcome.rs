@@ -21,6 +21,9 @@ pub(super) const ASIDE: Duration = Duration::from_secs(5);
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
+/// The longest pause between two looks at a letter that waits behind another one.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
 impl<S: ReplicaStore> Batch<'_, S> {
     /// The item has taken effect.
     pub(super) fn applied(&mut self, at: usize, item: &Item<'_>, gap: u64, expired: bool) {
@@ -209,12 +212,17 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let until = match (released, item.letter()) {
             (true, _) => self.now,
             (false, None) => self.after(self.context.policy.gap_wait),
-            // Behind a letter that is not done with: whoever is will wake it.
-            (false, Some(_)) => {
-                self.after(self.context.policy.gap_wait.max(Duration::from_secs(1)))
-            }
+            (false, Some(letter)) => self.after(self.wait_again(letter)),
         };
         self.keep_waiting(at, item, Reason::Gap, until);
+    }
+
+    /// How long a letter waits once more. Whoever is done with the one before it wakes it, so it is
+    /// looked at ever more seldom: each look writes a row, and thousands may wait.
+    fn wait_again(&self, letter: &TakenLetter) -> Duration {
+        let shortest = self.context.policy.gap_wait.max(Duration::from_secs(1));
+        let waited = (self.now - letter.created_at).to_std().unwrap_or_default();
+        waited.clamp(shortest, LONGEST_WAIT.max(shortest))
     }
 
     pub(super) fn keep_waiting(

@@ -306,6 +306,35 @@ pub(super) async fn two_sessions_keep_the_order_under_shuffle<F: Fixture>() {
     }
 }
 
+/// Each renewal writes a row, and thousands may wait.
+pub(super) async fn waits_behind_a_failed_one_are_renewed_ever_more_seldom<F: Fixture>() {
+    let script = Script::default();
+    script.then([Step::Fail]);
+    let mut replica = Replica::<F>::recording(&script, |model| model).await;
+    replica
+        .apply(&[account(1, 0, "a"), account(1, 1, "b")])
+        .await;
+    // An hour ago.
+    let age = if F::TRUE == "1" {
+        "3600000000"
+    } else {
+        "interval '1 hour'"
+    };
+    let sql = format!(
+        "update cqrs_dead_letter set created_at = created_at - {age},
+         next_attempt_at = updated_at - {age} where revision = 1"
+    );
+    replica.fixture.execute(&sql).await;
+    assert_eq!(replica.due().await.applied, [WAITS]);
+    let waiting = replica.letters().await.remove(1);
+    let pause = waiting.next_attempt_at.unwrap() - waiting.updated_at;
+    assert!(pause > chrono::TimeDelta::minutes(9), "{pause}");
+    // What it waits behind takes it along all the same.
+    let sql = "update cqrs_dead_letter set next_attempt_at = created_at where revision = 0";
+    replica.fixture.execute(sql).await;
+    assert_eq!(replica.due().await.applied, [APPLIED, APPLIED]);
+}
+
 pub(super) async fn later_revisions_wait_behind_one_set_aside<F: Fixture>() {
     let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
     replica.one(&account(1, 0, "a")).await;

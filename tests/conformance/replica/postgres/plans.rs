@@ -16,6 +16,8 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
         "take_due" | "wake_referring" => "text, text[], bigint",
         "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
         "supersede" | "letters_holding" => "text, text[], text[], bigint[]",
+        "prune_letters" => "text, text, bigint, bigint",
+        "prune_tombstones" => "text, bigint, bigint",
         "take_unpublished" => "text, text[], bigint, bigint",
         "import_letter" => {
             "text, boolean, text, integer, uuid, text, bytea, text, boolean, boolean, text, text, text, \
@@ -65,7 +67,7 @@ async fn hot_statements_use_their_indexes() {
             (
                 "letters_holding",
                 "'q', array['account'], array['7'], array[1]",
-                vec!["cqrs_dead_letter_instance", "cqrs_dead_letter_state"],
+                vec!["cqrs_dead_letter_instance", "cqrs_dead_letter_dead"],
             ),
             (
                 "others",
@@ -91,6 +93,16 @@ async fn hot_statements_use_their_indexes() {
                 "import_letter",
                 "'q', false, '', 1, gen_random_uuid(), '', '', '', true, false, 'account', '7', '', 1",
                 vec!["cqrs_dead_letter_message", "cqrs_dead_letter_instance"],
+            ),
+            (
+                "prune_letters",
+                "'q', 'resolved', 1000000, 1000",
+                vec!["cqrs_dead_letter_age"],
+            ),
+            (
+                "prune_tombstones",
+                "'q', 1000000, 1000",
+                vec!["cqrs_replica_state_tombstone", "cqrs_dead_letter_dead"],
             ),
             (
                 "wake_referring",
