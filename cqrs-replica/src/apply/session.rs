@@ -88,7 +88,16 @@ impl<B: Backend> ReplicaSession for Session<B> {
         let mut age = plans::USUAL;
         let mut refused: Option<Refused> = None;
         let failed = loop {
-            let context = self.context(models, policy, batch.iter(), age).await?;
+            let mut context = self.context(models, policy, batch.iter(), age).await?;
+            let events = batch.iter().filter_map(|message| message.event.as_deref());
+            if let Some(least) = events
+                .filter_map(|event| context.plans.age_for(event))
+                .min()
+                && least < age
+            {
+                age = least;
+                context = self.context(models, policy, batch.iter(), age).await?;
+            }
             let work = self.backend.begin().await?;
             let items = batch.iter().map(Item::Delivered).collect();
             let mode = Mode::Together(refused.clone());
