@@ -97,6 +97,8 @@ fn postgres(value: &str, type_name: &str) -> String {
         "time without time zone" => stamp(value, "HH24:MI:SS", ""),
         "bytea" => format!("'\"' || translate(encode({value}, 'base64'), E'\\n', '') || '\"'"),
         "interval" => interval(value),
+        // Its text is that of whatever country the session is in.
+        "money" => format!("to_json({value}::numeric::text)::text"),
         _ => format!("to_json({value})::text"),
     }
 }
@@ -111,7 +113,7 @@ fn stamp(value: &str, form: &str, zone: &str) -> String {
 /// Infinite times and those before our era, in the database's words.
 fn finite(value: &str, then: &str) -> String {
     format!(
-        "case when {value} between '0001-01-01' and '9999-12-31' then {then} \
+        "case when {value} >= '0001-01-01' and {value} < '10000-01-01' then {then} \
          else to_json({value}::text)::text end"
     )
 }

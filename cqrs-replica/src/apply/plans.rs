@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use cqrs_core::{CqrsId, StoreError};
+use cqrs_core::{CqrsId, Event, Signal, StoreError};
 use tokio::time::Instant;
 
 use super::backend::Backend;
 use crate::{Models, ReplicaStore, TableModel, table::TablePlan};
 
-/// After how long a table is looked at again: columns that were added are then filled.
+/// After how long a table is looked at again in any case.
 pub(super) const USUAL: Duration = Duration::from_secs(30);
 
 /// How old a plan may be by which a message fails. Not zero: of a series of bad messages not each
@@ -81,6 +81,16 @@ impl PlanSet {
             .filter(|cqrs_id| !self.0.contains_key(*cqrs_id) && is_table(cqrs_id))
             .cloned()
             .collect()
+    }
+
+    /// How old the plans may be that an event is judged by which has values without a column, if these
+    /// plans may be older: the column may just have been added, and a sync is there to fill it.
+    pub(super) fn age_for(&self, event: &Event) -> Option<Duration> {
+        let plan = self.get(&event.cqrs_id).ok()?;
+        plan.lacks_a_column(event).then_some(match event.signal {
+            Signal::Sync => LETTERS,
+            Signal::Save | Signal::Delete => RECENT,
+        })
     }
 
     /// Whether rows of any of the tables may be in each other's way.

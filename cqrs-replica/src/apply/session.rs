@@ -84,7 +84,16 @@ impl<B: Backend> Session<B> {
         let messages = || batch.iter().copied();
         let own_code = self.unhurried || models.call_own_code(messages());
         let failed = loop {
-            let context = self.context(models, policy, messages(), age).await?;
+            let mut context = self.context(models, policy, messages(), age).await?;
+            let events = messages().filter_map(|message| message.event.as_deref());
+            if let Some(least) = events
+                .filter_map(|event| context.plans.age_for(event))
+                .min()
+                && least < age
+            {
+                age = least;
+                context = self.context(models, policy, messages(), age).await?;
+            }
             let work = self.backend.begin_at(Pace::Busy, own_code).await?;
             let items = messages().map(Item::Delivered).collect();
             let mode = Mode::Together(refused.clone());

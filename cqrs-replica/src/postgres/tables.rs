@@ -75,10 +75,18 @@ pub(super) async fn write(
 }
 
 fn delete(plan: &TablePlan) -> String {
+    let rows = format!(
+        "json_populate_recordset(null::{}, $1::text::json) as r",
+        plan.table
+    );
+    // A join comes in any order, so the rows are locked first, in the order of their keys.
     format!(
-        "-- cqrs-replica: delete\ndelete from {table} as t\n\
-         using json_populate_recordset(null::{table}, $1::text::json) as r\nwhere {}",
-        key_is(plan, "t", "r"),
+        "-- cqrs-replica: delete\nwith locked as (\n\
+         select from {table} as t join {rows} on {key}\norder by {order} for update of t\n)\n\
+         delete from {table} as t\nusing {rows}\n\
+         where {key} and (select count(*) from locked) > 0",
+        key = key_is(plan, "t", "r"),
+        order = plan.list(&plan.key, "t."),
         table = plan.table,
     )
 }
@@ -101,9 +109,10 @@ fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
     format!(
         "-- cqrs-replica: upsert\ninsert into {table} as t ({})\n\
          overriding system value\nselect {}\n\
-         from json_populate_recordset(null::{table}, $1::text::json) as r\n{}",
+         from json_populate_recordset(null::{table}, $1::text::json) as r\norder by {}\n{}",
         plan.list(columns, ""),
         plan.list(columns, "r."),
+        plan.list(&plan.key, "r."),
         plan.on_conflict(columns, |name| same("t", "excluded", name)),
         table = plan.table,
     )

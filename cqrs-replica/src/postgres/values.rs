@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | `bytea` | base64 | the bytes; what is in its own `\x` form as it is |
 //! | `bytea[]` | base64 | the same for each element |
+//! | `hstore` | (an object) | its pairs |
 //! | `interval` | `-P1D` | `-1 days`, since `PostgreSQL` knows no sign before the `P` |
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use cqrs_core::form;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::table::Column;
 
@@ -27,8 +28,31 @@ pub(super) fn given<'j>(column: &Column, json: &'j str) -> Result<Cow<'j, str>, 
         ("interval", Some(b'"')) => {
             Ok(signed_interval(json).map_or_else(|| json.into(), Cow::from))
         }
+        (name, Some(b'{')) if name == "hstore" || name.ends_with(".hstore") => {
+            let pairs = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            Ok(quoted(&hstore(&pairs)).into())
+        }
         _ => Ok(json.into()),
     }
+}
+
+/// An object as the type of that name, whatever schema its extension is in, reads it.
+fn hstore(pairs: &BTreeMap<String, Box<RawValue>>) -> String {
+    let text = |text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"")
+    };
+    let pairs = pairs.iter().map(|(key, value)| {
+        let value = match value.get() {
+            "null" => "NULL".to_owned(),
+            json => match serde_json::from_str::<String>(json) {
+                Ok(string) => text(&string),
+                Err(_) => text(json),
+            },
+        };
+        format!("{}=>{value}", text(key))
+    });
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// The bytes of base64 text in the form of the database; `None` if the text has that already.

@@ -132,6 +132,17 @@ impl TablePlan {
         })
     }
 
+    /// Whether an event has a value for which there was no column when the table was looked at.
+    pub(crate) fn lacks_a_column(&self, event: &Event) -> bool {
+        let Members::ByName(by_name) = &self.members else {
+            return false;
+        };
+        let is_known = |name: &str| {
+            by_name.contains_key(name) || self.columns.iter().any(|column| column.name == name)
+        };
+        event.data.iter().any(|(name, _)| !is_known(name))
+    }
+
     /// Whether rows of this table and of others may be in each other's way.
     pub(crate) fn may_obstruct(&self) -> bool {
         self.is_referenced || !self.references.is_empty() || !self.unique.is_empty()

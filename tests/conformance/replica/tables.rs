@@ -1,5 +1,7 @@
 //! Tables that are kept equal to a model's state.
 
+use std::time::{Duration, Instant};
+
 use cqrs_replica::{Applied, SkipReason, TableModel};
 
 use super::{
@@ -359,4 +361,25 @@ pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>()
         ))
         .await;
     assert_eq_rows(&replica.rows("select note from account").await, &["n"]);
+}
+
+pub(super) async fn a_column_just_added_is_filled_by_a_sync<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    replica
+        .fixture
+        .execute("alter table account add column note text")
+        .await;
+    let began = Instant::now();
+    for id in 1.. {
+        let sync = Message::sync("account", "1", 0, r#""name":"a","note":"n""#).id(id);
+        replica.one(&sync).await;
+        if replica.rows("select note from account").await == ["n"] {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "it is never filled"
+        );
+    }
 }

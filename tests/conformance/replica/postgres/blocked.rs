@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use cqrs_replica::{Applied, LetterState, ReplicaStore, postgres::PostgresReplica};
+use cqrs_replica::{Applied, LetterState, ReplicaSession, ReplicaStore, postgres::PostgresReplica};
 use sqlx::{Connection, PgConnection};
 
 use super::{
     super::{
         fixture::{APPLIED, Fixture, Replica, assert_eq_rows},
-        message::{Message, account},
+        message::{Message, account, gone},
     },
     Database,
 };
@@ -168,4 +168,42 @@ async fn a_batch_that_is_too_much_for_its_time_is_applied_all_the_same() {
     assert_eq!(replica.apply(&batch).await, vec![APPLIED; 30]);
     let batch: Vec<_> = (31..=60).map(|id| account(id, 0, "a")).collect();
     assert_eq!(replica.apply(&batch).await, vec![APPLIED; 30]);
+}
+
+/// A user who changes rows in the order of their keys meets a batch that came in another order.
+#[tokio::test]
+async fn rows_are_locked_in_the_order_of_their_keys() {
+    let rows = || (1..=9).map(|key| account(key, 0, "a")).collect::<Vec<_>>();
+    let writes: Vec<_> = (1..=9).rev().map(|key| account(key, 1, "b")).collect();
+    let deletes: Vec<_> = (1..=9).rev().map(|key| gone(key, 1)).collect();
+    for (batch, left) in [(writes, "9"), (deletes, "0")] {
+        let mut replica = Replica::<Database>::accounts().await;
+        replica.apply(&rows()).await;
+        let mut user = PgConnection::connect(replica.fixture.database.url())
+            .await
+            .unwrap();
+        let mut open = user.begin().await.unwrap();
+        sqlx::query("update account set qty = 7 where id = 1")
+            .execute(&mut *open)
+            .await
+            .unwrap();
+        let (models, policy) = (replica.models.clone(), replica.policy.clone());
+        let mut session = replica.fixture.session().await;
+        let messages: Vec<_> = batch.iter().map(Message::incoming).collect();
+        let applying =
+            tokio::spawn(async move { session.apply(&models, &policy, &messages).await });
+        let waiting = "select 'yes' from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while replica.rows(waiting).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        sqlx::query("update account set qty = 7 where id = 9")
+            .execute(&mut *open)
+            .await
+            .unwrap();
+        open.commit().await.unwrap();
+        assert_eq!(applying.await.unwrap().unwrap(), vec![APPLIED; 9]);
+        let count = "select count(*)::text from account";
+        assert_eq_rows(&replica.rows(count).await, &[left]);
+    }
 }

@@ -239,3 +239,21 @@ async fn an_identity_that_is_not_the_key_is_the_masters() {
     let error = replica.letters().await.remove(0).error.unwrap();
     assert!(error.contains("\"seq\""), "{error}");
 }
+
+/// A master's `hstore` is an object in its events, whatever schema the extension is in.
+#[tokio::test]
+async fn an_hstore_arrives() {
+    let model = table("item", TableModel::new("item", "id"));
+    let statements = [
+        "create schema ext",
+        "create extension hstore schema ext",
+        "create table item (id integer primary key, v ext.hstore)",
+    ];
+    let mut replica = Replica::<Database>::new(&statements, [model]).await;
+    let pairs = r#"{"a":"1","b":null,"q\"x\\":"=>, \"","n":1.50}"#;
+    let save = Message::save("item", "1", 0, &format!("\"v\":{pairs}"));
+    assert_eq!(replica.one(&save).await, APPLIED);
+    let rows = "select ext.hstore_to_json(v)::jsonb::text from item";
+    let expected = r#"{"a": "1", "b": null, "n": "1.50", "q\"x\\": "=>, \""}"#;
+    assert_eq_rows(&replica.rows(rows).await, &[expected]);
+}
