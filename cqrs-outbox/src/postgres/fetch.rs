@@ -12,8 +12,8 @@ use super::{
     sql,
 };
 use crate::{
-    Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_AHEAD, FETCH_BYTES, FETCH_SCAN, Passed, ReadRows, Unreadable},
+    Backlog, Counted, Due, Fetched, Instance, OutboxRow, Position,
+    store::{FETCH_AHEAD, FETCH_BYTES, FETCH_SCAN, MOST_COUNTED, Passed, ReadRows, Unreadable},
 };
 
 impl PostgresSession {
@@ -179,14 +179,34 @@ impl PostgresSession {
     }
 
     pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
-        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let most = i64::from(MOST_COUNTED);
+        let counted = self.row(sqlx::query(sql::BACKLOG).bind(most)).await;
+        let (row, backlog) = match counted {
+            // Deleted rows that a held snapshot keeps are in the way.
+            Err(error) if is_statement_timeout(&error) => {
+                let row = self
+                    .row(sqlx::query(sql::BACKLOG_ESTIMATE).bind(most))
+                    .await?;
+                let backlog = Backlog {
+                    rows: get::<i64>(&row, 0)?.unsigned_abs(),
+                    counted: Counted::About,
+                    ..Backlog::default()
+                };
+                (row, backlog)
+            }
+            row => {
+                let row = row?;
+                let backlog = Backlog::of(get(&row, 0)?);
+                (row, backlog)
+            }
+        };
         let census = self.look_around().await?;
         Ok(Backlog {
-            rows: get::<i64>(&row, 0)?.unsigned_abs(),
             retrying: get::<i64>(&row, 1)?.unsigned_abs(),
             oldest: duration(get(&row, 2)?),
             dead: get::<i64>(&row, 3)?.unsigned_abs(),
             census,
+            ..backlog
         })
     }
 }
