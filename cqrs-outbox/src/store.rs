@@ -26,7 +26,7 @@ use cqrs_core::{Slot, StoreError};
 pub use census::{Census, Epoch, Lease, Owner, RelayBeat};
 pub use dead::{DeadRow, Retried};
 pub use position::{Fetched, Position};
-pub use row::{Backlog, Due, Instance, OutboxRow, RowRef};
+pub use row::{Backlog, Counted, Due, Instance, OutboxRow, RowRef};
 pub use settlement::{Buried, DeadReason, Postponed, Settled, Settlement};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -35,6 +35,8 @@ pub(crate) use dead::DEAD_BATCH;
 pub(crate) use position::{FETCH_AHEAD, Passed};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use position::{FETCH_BYTES, FETCH_SCAN};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use row::MOST_COUNTED;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use settlement::kept_error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -148,7 +150,7 @@ pub trait OutboxSession: Send + 'static {
         held: &[(Slot, Epoch)],
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// How much lies in the outbox.
+    /// How much lies in the outbox, quickly however much that is.
     fn backlog(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
 
     /// Dead rows, newest first.

@@ -32,6 +32,9 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// The longest pause between two looks at an idle outbox. Default: 250 ms.
     pub poll_interval: Duration,
+    /// How often an idle relay reads the outbox from its beginning, where somebody may have put rows
+    /// back; less often if that takes more than a hundredth of it. Default: 1 minute.
+    pub reread_interval: Duration,
     /// How often a row is tried that fails through its own fault. Default: 10 attempts, the first
     /// pause 1 s, the longest 5 minutes.
     pub retry: RetryPolicy,
@@ -57,6 +60,7 @@ impl Default for RelayConfig {
             publishers: 2,
             lease: Duration::from_secs(2),
             poll_interval: Duration::from_millis(250),
+            reread_interval: Duration::from_mins(1),
             retry: RetryPolicy::default(),
             destination_retry: RetryPolicy::reconnect(Duration::from_secs(30)),
             reconnect: RetryPolicy::reconnect(Duration::from_secs(2)),
@@ -88,6 +92,7 @@ impl RelayConfig {
                 "lease is shorter than 100 ms",
             ),
             (!self.poll_interval.is_zero(), "poll_interval is 0"),
+            (!self.reread_interval.is_zero(), "reread_interval is 0"),
             (self.reconnect.max_attempts.is_none(), "reconnect gives up"),
             (
                 self.destination_retry.max_attempts.is_none(),

@@ -9,7 +9,7 @@
 //! is remembered, and what tasks still say about it is ignored.
 //!
 //! A *series* is a row of fetches that go on from each other's position. It is begun anew when the
-//! slots change or when rows were passed over that may go now.
+//! slots change, when rows were passed over that may go now, and now and then while there is nothing to do.
 
 mod outcomes;
 mod reads;
@@ -78,6 +78,10 @@ pub(crate) struct Pump {
     /// Settled while a read was out, whose answer may still hold them.
     settled_meanwhile: HashSet<i64>,
     position: Position,
+    series_began: Instant,
+    /// How long its fetches took until everything had been read once.
+    series_took: Duration,
+    series_at_end: bool,
     poll: Poll,
     /// When to look for rows whose retry is due.
     due_at: Option<Instant>,
@@ -114,6 +118,9 @@ impl Pump {
             reading: None,
             settled_meanwhile: HashSet::new(),
             position: Position::START,
+            series_began: Instant::now(),
+            series_took: Duration::ZERO,
+            series_at_end: false,
             poll: Poll::new(config.poll_interval),
             due_at: None,
             mean_len: 0,

@@ -3,15 +3,17 @@
 use std::{collections::BTreeMap, fmt};
 
 use cqrs_core::StoreError;
-use cqrs_outbox::{Backlog, OutboxSession, OutboxStore};
+use cqrs_outbox::{Backlog, Counted, OutboxSession, OutboxStore};
 use serde::Serialize;
 
 /// The state of an outbox. `Display` is for people, `Serialize` for programs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// Rows to send.
+    /// Rows to send, counted up to 100,000.
     pub backlog: u64,
+    /// How far that number can be relied on.
+    pub backlog_is: BacklogIs,
     /// Those of them that wait for a retry.
     pub retrying: u64,
     /// How long the oldest has been waiting.
@@ -22,6 +24,19 @@ pub struct Status {
     pub relays: Vec<RelayStatus>,
     /// Slots that no living relay holds.
     pub free_slots: usize,
+}
+
+/// How far a number can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BacklogIs {
+    /// All were counted.
+    Exact,
+    /// There are more.
+    AtLeast,
+    /// What the database's statistics say: counting took too long.
+    Estimated,
 }
 
 /// A relay and its share.
@@ -73,6 +88,11 @@ impl From<Backlog> for Status {
         let held = |relay: &RelayStatus| if relay.live { relay.slots.len() } else { 0 };
         Self {
             backlog: backlog.rows,
+            backlog_is: match backlog.counted {
+                Counted::Exactly => BacklogIs::Exact,
+                Counted::AtLeast => BacklogIs::AtLeast,
+                _ => BacklogIs::Estimated,
+            },
             retrying: backlog.retrying,
             oldest_seconds: backlog.oldest.map(|age| age.as_secs_f64()),
             dead: backlog.dead,
@@ -84,7 +104,15 @@ impl From<Backlog> for Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "backlog  {} rows", self.backlog)?;
+        let about = match self.backlog_is {
+            BacklogIs::Exact => "",
+            BacklogIs::AtLeast => "more than ",
+            BacklogIs::Estimated => "about ",
+        };
+        write!(f, "backlog  {about}{} rows", self.backlog)?;
+        if self.backlog_is == BacklogIs::Estimated {
+            write!(f, " by the statistics, since counting took too long")?;
+        }
         if let Some(oldest) = self.oldest_seconds {
             write!(f, ", the oldest has waited {oldest:.1} s")?;
         }
@@ -147,8 +175,9 @@ mod tests {
                 publishing: true,
             },
         ];
-        let status = Status::from(Backlog {
+        let mut backlog = Backlog {
             rows: 3,
+            counted: Counted::Exactly,
             retrying: 1,
             oldest: Some(Duration::from_millis(1500)),
             dead: 2,
@@ -156,7 +185,8 @@ mod tests {
                 relays,
                 leases: Slot::all().map(lease).collect(),
             },
-        });
+        };
+        let status = Status::from(backlog.clone());
         assert_eq!(status.free_slots, 42);
         let text = status.to_string();
         assert!(
@@ -164,5 +194,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("alive, cannot publish, 22 slots"), "{text}");
+        backlog.counted = Counted::AtLeast;
+        let text = Status::from(backlog.clone()).to_string();
+        assert!(text.starts_with("backlog  more than 3 rows, the"), "{text}");
+        backlog.counted = Counted::About;
+        let text = Status::from(backlog).to_string();
+        assert!(text.starts_with("backlog  about 3 rows by the"), "{text}");
     }
 }

@@ -2,17 +2,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use chrono::{DateTime, Utc};
 use cqrs_core::{Slot, StoreError, database::postgres::is_statement_timeout};
 use sqlx::postgres::PgRow;
 
 use super::{
     PostgresSession,
-    rows::{get, instance, limit, outbox_row, slot_numbers},
+    rows::{get, instance, limit, outbox_row, slot_numbers, time},
     sql,
 };
 use crate::{
-    Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_AHEAD, FETCH_BYTES, FETCH_SCAN, Passed, ReadRows, Unreadable},
+    Backlog, Counted, Due, Fetched, Instance, OutboxRow, Position,
+    store::{FETCH_AHEAD, FETCH_BYTES, FETCH_SCAN, MOST_COUNTED, Passed, ReadRows, Unreadable},
 };
 
 impl PostgresSession {
@@ -30,6 +31,7 @@ impl PostgresSession {
                 answered => {
                     let answer = Answer::read(&answered?)?;
                     self.set_aside(&answer.read.unreadable).await?;
+                    self.durable(&answer.read.rows).await?;
                     return Ok(answer.fetched(after, &share, end));
                 }
             }
@@ -117,6 +119,7 @@ impl PostgresSession {
                 }
             }
             if read.unreadable.is_empty() {
+                self.durable(&read.rows).await?;
                 return Ok(Due {
                     rows: read.rows,
                     next,
@@ -146,11 +149,20 @@ impl PostgresSession {
                 read.push(get(&row, 0)?, outbox_row(&row))?;
             }
             if read.unreadable.is_empty() {
+                self.durable(&read.rows).await?;
                 return Ok(read.rows);
             }
             // They took the place of others.
             self.set_aside(&read.unreadable).await?;
         }
+    }
+
+    /// Sees to it that no crash takes these rows back: once published, they must not have never been.
+    async fn durable(&mut self, rows: &[OutboxRow]) -> Result<(), StoreError> {
+        if rows.is_empty() || get(&self.row(sqlx::query(sql::DURABLE)).await?, 0)? {
+            return Ok(());
+        }
+        self.row(sqlx::query(sql::MAKE_DURABLE)).await.map(drop)
     }
 
     /// Moves rows that cannot be read to the dead ones. One that is gone has been moved by another relay.
@@ -167,14 +179,34 @@ impl PostgresSession {
     }
 
     pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
-        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let most = i64::from(MOST_COUNTED);
+        let counted = self.row(sqlx::query(sql::BACKLOG).bind(most)).await;
+        let (row, backlog) = match counted {
+            // Deleted rows that a held snapshot keeps are in the way.
+            Err(error) if is_statement_timeout(&error) => {
+                let row = self
+                    .row(sqlx::query(sql::BACKLOG_ESTIMATE).bind(most))
+                    .await?;
+                let backlog = Backlog {
+                    rows: get::<i64>(&row, 0)?.unsigned_abs(),
+                    counted: Counted::About,
+                    ..Backlog::default()
+                };
+                (row, backlog)
+            }
+            row => {
+                let row = row?;
+                let backlog = Backlog::of(get(&row, 0)?);
+                (row, backlog)
+            }
+        };
         let census = self.look_around().await?;
         Ok(Backlog {
-            rows: get::<i64>(&row, 0)?.unsigned_abs(),
             retrying: get::<i64>(&row, 1)?.unsigned_abs(),
             oldest: duration(get(&row, 2)?),
             dead: get::<i64>(&row, 3)?.unsigned_abs(),
             census,
+            ..backlog
         })
     }
 }
@@ -223,6 +255,7 @@ struct Answer {
     snapshot: String,
     last_id: i64,
     cut_at: Option<i64>,
+    server: Option<DateTime<Utc>>,
 }
 
 impl Answer {
@@ -236,6 +269,7 @@ impl Answer {
                 answer.cut_at = get(row, 17)?;
                 answer.looked = get(row, 18)?;
                 answer.ahead.extend(get::<Vec<i64>>(row, 19)?);
+                answer.server = time(row, 20)?;
                 continue;
             };
             if get(row, 14)? {
@@ -255,6 +289,15 @@ impl Answer {
     /// The statement stops at the row that makes it full, so a full answer is one that may have been
     /// cut there.
     fn fetched(self, after: &Position, share: &Share, end: i64) -> Fetched {
+        if after.server.is_some() && after.server != self.server {
+            // What a crash took back is done again under the same transaction ids, and a proxy may
+            // keep the session over it: the snapshot says nothing any more.
+            return Fetched {
+                rows: Vec::new(),
+                position: Position::START,
+                more: true,
+            };
+        }
         let full = self.found >= share.rows || self.bytes >= share.bytes;
         let walked = self.last_id.min(end).max(after.id);
         let end = self.cut_at.unwrap_or(walked);
@@ -265,6 +308,7 @@ impl Answer {
         let mut position = Position {
             id,
             snapshot: Some(self.snapshot),
+            server: self.server,
             passed: after.passed.clone(),
             looked: self.looked.unwrap_or(after.looked),
             ahead: self.ahead,

@@ -34,7 +34,7 @@ fn shown(row: &PgRow, index: usize) -> Result<Option<String>, StoreError> {
 }
 
 /// A time. The driver panics on `infinity` and on years that `chrono` does not know.
-fn time(row: &PgRow, index: usize) -> Result<Option<DateTime<Utc>>, StoreError> {
+pub(super) fn time(row: &PgRow, index: usize) -> Result<Option<DateTime<Utc>>, StoreError> {
     let since_2000: i64 = row.try_get_unchecked(index).map_err(classify)?;
     let epoch = DateTime::from_timestamp_secs(946_684_800).unwrap_or_default();
     Ok(epoch.checked_add_signed(TimeDelta::microseconds(since_2000)))

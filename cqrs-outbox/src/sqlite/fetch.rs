@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_BYTES, FETCH_SCAN, ReadRows, Unreadable},
+    store::{FETCH_BYTES, FETCH_SCAN, MOST_COUNTED, ReadRows, Unreadable},
 };
 
 impl SqliteSession {
@@ -190,14 +190,16 @@ impl SqliteSession {
     }
 
     pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
-        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let row = self
+            .row(sqlx::query(sql::BACKLOG).bind(i64::from(MOST_COUNTED)))
+            .await?;
         let census = self.look_around().await?;
         Ok(Backlog {
-            rows: get::<i64>(&row, 0)?.unsigned_abs(),
             retrying: get::<i64>(&row, 1)?.unsigned_abs(),
             oldest: get::<Option<i64>>(&row, 2)?.map(duration),
             dead: get::<i64>(&row, 3)?.unsigned_abs(),
             census,
+            ..Backlog::of(get(&row, 0)?)
         })
     }
 }

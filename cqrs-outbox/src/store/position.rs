@@ -1,5 +1,7 @@
 //! How far a series of fetches has come.
 
+use chrono::{DateTime, Utc};
+
 use super::OutboxRow;
 
 /// How many bytes of bodies one answer of [`OutboxSession::fetch`](crate::OutboxSession::fetch)
@@ -25,6 +27,8 @@ pub struct Position {
     pub(crate) id: i64,
     /// On `PostgreSQL`, which transactions were visible by then (`pg_snapshot`).
     pub(crate) snapshot: Option<String>,
+    /// On `PostgreSQL`, when the server was started that gave it.
+    pub(crate) server: Option<DateTime<Utc>>,
     /// On `PostgreSQL`, what was passed when the series went back to the rows of a large transaction.
     pub(crate) passed: Vec<Passed>,
     /// Meanwhile, the id up to which rows have been looked at that need not wait for them.
@@ -45,6 +49,7 @@ impl Position {
     pub const START: Self = Self {
         id: i64::MIN,
         snapshot: None,
+        server: None,
         passed: Vec::new(),
         looked: i64::MIN,
         ahead: Vec::new(),

@@ -1,5 +1,7 @@
 //! Which question to ask of the outbox next, and what to make of the answer.
 
+use std::time::Duration;
+
 use cqrs_core::Slot;
 use cqrs_outbox::{Due, Fetched, Instance, OutboxRow, Position};
 use tokio::time::Instant;
@@ -17,6 +19,7 @@ const FREED_AT_ONCE: usize = 100;
 #[derive(Debug)]
 pub(super) struct Reading {
     about: About,
+    asked: Instant,
     /// Whether the answer is to be ignored.
     stale: bool,
 }
@@ -82,6 +85,7 @@ impl Pump {
         };
         self.reading = Some(Reading {
             about,
+            asked: now,
             stale: false,
         });
         // A reader that is gone ends the relay: the supervisor sees to it.
@@ -117,7 +121,12 @@ impl Pump {
     }
 
     pub(super) fn hear_read(&mut self, answer: Result<Answer, Lost>) {
-        let Some(Reading { about, stale }) = self.reading.take() else {
+        let Some(Reading {
+            about,
+            asked,
+            stale,
+        }) = self.reading.take()
+        else {
             return;
         };
         match (answer, about) {
@@ -127,7 +136,7 @@ impl Pump {
                 if stale {
                     meter::dropped(Dropped::Stale, fetched.rows.len());
                 } else {
-                    self.take_on_next(fetched);
+                    self.take_on_next(fetched, asked);
                 }
             }
             (Ok(_), _) if stale => {}
@@ -149,13 +158,29 @@ impl Pump {
         self.settled_meanwhile.clear();
     }
 
-    fn take_on_next(&mut self, fetched: Fetched) {
+    fn take_on_next(&mut self, fetched: Fetched, asked: Instant) {
         let rows = fetched.rows.len();
         let bytes: usize = fetched.rows.iter().map(|row| row.body.len()).sum();
         self.mean_len = bytes.checked_div(rows).unwrap_or(self.mean_len);
         self.position = fetched.position;
-        self.poll.found(rows, fetched.more, Instant::now());
+        let now = Instant::now();
+        self.poll.found(rows, fetched.more, now);
         self.take_on_all(fetched.rows, Origin::Fetch);
+        if !self.series_at_end {
+            self.series_took += now - asked;
+            self.series_at_end = !fetched.more;
+        }
+        if rows == 0 && !fetched.more {
+            self.reread(now);
+        }
+    }
+
+    /// Begins a new series if the last one is long ago, for rows that somebody has put back behind it.
+    fn reread(&mut self, now: Instant) {
+        let pause = self.config.reread_interval.max(self.series_took * 100);
+        if now - self.series_began >= pause {
+            self.begin_series();
+        }
     }
 
     fn take_on_due(&mut self, due: Due, limit: usize) {
@@ -187,6 +212,9 @@ impl Pump {
     /// Begins a new series: everything that is in the outbox comes again.
     pub(super) fn begin_series(&mut self) {
         self.position = Position::START;
+        self.series_began = Instant::now();
+        self.series_took = Duration::ZERO;
+        self.series_at_end = false;
         self.poll.hurry();
         if let Some(reading) = &mut self.reading
             && matches!(reading.about, About::Next)

@@ -132,19 +132,20 @@ ahead as materialized (
 select
     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
-    false, null::text, null::bigint, null::bigint, null::bigint, null::bigint[]
+    false, null::text, null::bigint, null::bigint, null::bigint, null::bigint[],
+    null::timestamptz
 from late
 union all
 select
     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
-    false, null, null, null, null, null
+    false, null, null, null, null, null, null
 from fresh
 union all
 select
     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, coalesce(expires_at <= statement_timestamp(), false), attempts,
-    true, null, null, null, null, null
+    true, null, null, null, null, null, null
 from ahead
 union all
 select
@@ -159,5 +160,6 @@ select
     end,
     (select max(id) from looked),
     -- Those that were returned ahead and are still there.
-    array(select id from cqrs_outbox where id = any ($10))
+    array(select id from cqrs_outbox where id = any ($10)),
+    pg_postmaster_start_time()
 from bound

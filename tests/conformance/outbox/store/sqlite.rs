@@ -205,6 +205,7 @@ conformance!(File:
     dead::an_id_that_is_given_again_may_die_again,
     dead::discarded_rows_are_gone,
     backlog::the_backlog_is_counted,
+    backlog::a_large_backlog_is_counted_in_part,
     corrupt::a_row_that_cannot_be_read_is_set_aside,
     corrupt::one_that_waits_for_its_retry_is_set_aside,
     corrupt::one_behind_a_settled_row_is_set_aside,

@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use cqrs_core::database::postgres::PostgresConfig;
-use cqrs_outbox::{OutboxSession, OutboxStore, Position, postgres::PostgresStore};
+use cqrs_outbox::{Counted, OutboxSession, OutboxStore, Position, postgres::PostgresStore};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -315,6 +315,11 @@ async fn a_new_series_passes_any_number_of_rows_that_a_held_snapshot_keeps() {
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
     assert_eq!(found.expect("in time"), added[0].id);
+
+    // Nor does it keep anybody from seeing how much there is.
+    let mut session = store.session().await.unwrap();
+    let backlog = session.backlog().await.unwrap();
+    assert_eq!(backlog.counted, Counted::About);
     Database::rollback(held).await;
 }
 
