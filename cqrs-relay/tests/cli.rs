@@ -282,8 +282,10 @@ async fn looks_after_dead_rows() {
             .bad(&["dead", "discard", "2", "99"])
             .contains("1 of the rows named")
     );
+    let refused = place.bad(&["dead", "discard", "--all"]);
+    assert!(refused.contains("delete 1 row for good"), "{refused}");
     assert_eq!(
-        place.good(&["dead", "discard", "--all"]),
+        place.good(&["dead", "discard", "--all", "--yes"]),
         "1 row discarded\n"
     );
     assert_eq!(place.good(&["dead", "list"]), "no dead rows\n");

@@ -15,6 +15,7 @@ use crate::{Applied, Incoming, LetterState, SkipReason, WaitReason, apply::Insta
 pub(crate) enum Reason {
     Unreadable,
     MissingColumn,
+    MissingField,
     Type,
     TooLong,
     Constraint,
@@ -31,9 +32,10 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Unreadable,
         Self::MissingColumn,
+        Self::MissingField,
         Self::Type,
         Self::TooLong,
         Self::Constraint,
@@ -54,6 +56,7 @@ impl Reason {
         match self {
             Self::Unreadable => "unreadable",
             Self::MissingColumn => "missing_column",
+            Self::MissingField => "missing_field",
             Self::Type => "type",
             Self::TooLong => "too_long",
             Self::Constraint => "constraint",

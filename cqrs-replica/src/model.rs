@@ -363,6 +363,9 @@ pub struct TableModel {
     /// Which member of `instance_data` goes into which column. `None`: into the column of the same
     /// name, and members without a column are ignored.
     pub columns: Option<Vec<(String, String)>>,
+    /// Members of `columns` that an event may lack: the column then keeps its value. An event that lacks
+    /// another one fails with the reason `missing_field`.
+    pub optional: Vec<String>,
 }
 
 impl TableModel {
@@ -372,6 +375,7 @@ impl TableModel {
             table: table.into(),
             key: vec![key.into()],
             columns: None,
+            optional: Vec::new(),
         }
     }
 
@@ -379,6 +383,13 @@ impl TableModel {
     #[must_use]
     pub fn with_key<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.key = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets which of the members of [`TableModel::columns`] an event may lack.
+    #[must_use]
+    pub fn with_optional<M: Into<String>>(mut self, members: impl IntoIterator<Item = M>) -> Self {
+        self.optional = members.into_iter().map(Into::into).collect();
         self
     }
 

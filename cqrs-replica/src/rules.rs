@@ -15,7 +15,9 @@
 //! restart); a DELETE applies unless it is older by more than t; a SAVE on a tombstone applies only if
 //! newer than that, a SYNC if not older; a SYNC on a live instance applies if its revision is equal or
 //! higher, or its time newer. (A DELETE that was overtaken by the SAVE of a second life leaves a
-//! tombstone with the time of that SAVE. The SYNC that is to repair it has this very time.)
+//! tombstone with the time of that SAVE. The SYNC that is to repair it has this very time.) What a
+//! comparison removes leaves such a tombstone too, at the time of the state that was removed: a SYNC, or
+//! the SAVE of a dump, brings this state back, and a late SAVE does not.
 //!
 //! A DELETE of which nothing is known takes effect like any other (there may be rows from before
 //! the worker's bookkeeping) and leaves a tombstone. Tombstones keep the highest revision and time
@@ -66,6 +68,8 @@ pub(crate) struct Terms {
     pub(crate) tolerance: TimeDelta,
     /// Whether a sync may put an older state over a newer one.
     pub(crate) sync_downgrade: bool,
+    /// Whether a save is that of a dump, which brings back what a comparison has removed.
+    pub(crate) restores: bool,
     /// Whether every revision has to be seen in its turn.
     pub(crate) in_step: bool,
     /// Whether the message has waited for its turn as long as it may.
@@ -174,6 +178,7 @@ fn by_revision_and_time(known: &Known, facts: &Facts, terms: &Terms) -> Option<D
         (Signal::Delete, _) => newer_by >= -terms.tolerance,
         (Signal::Sync, false) => facts.revision >= known.revision || newer || downgrade,
         (Signal::Sync, true) => newer_by >= TimeDelta::zero(),
+        (Signal::Save, true) if terms.restores => newer_by >= TimeDelta::zero(),
         (_, true) => newer,
     };
     (!is_new).then(|| Decision::Skip(old(known, facts)))
@@ -197,6 +202,10 @@ fn passed_over(known: Option<&Known>, facts: &Facts, in_step: bool) -> u64 {
         None if !in_step || facts.signal == Signal::Sync => return 0,
         None => -1,
         Some(known) if facts.revision > known.revision => known.revision,
+        // The very state that a comparison has removed.
+        Some(known) if (facts.revision, facts.updated) == (known.revision, known.updated) => {
+            return 0;
+        }
         // A second life that started again at 0.
         Some(known) if known.deleted && facts.signal == Signal::Save => -1,
         Some(_) => return 0,

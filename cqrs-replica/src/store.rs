@@ -219,6 +219,9 @@ pub struct ApplyPolicy {
     /// How long an event waits for a row that a foreign key of its own demands. Zero: it does not
     /// wait, but is tried again like any other that fails.
     pub reference_wait: Duration,
+    /// Whether a save brings back the very state that a comparison has removed: a save from a dump, which
+    /// says what the master has, and not one that comes late.
+    pub restores: bool,
 }
 
 impl ApplyPolicy {
@@ -232,6 +235,7 @@ impl ApplyPolicy {
             gap_wait: Duration::from_mins(1),
             unknown_model_ttl: Duration::from_hours(24),
             reference_wait: Duration::from_mins(10),
+            restores: false,
         }
     }
 }

@@ -164,7 +164,7 @@ async fn poison_becomes_a_dead_letter_and_the_rest_goes_on(stack: Stack) -> Resu
         .await?;
     ensure!(shown.contains("unreadable"), "{shown}");
     stack
-        .run("cqrs-replica", &["dead", "discard", "--all"])
+        .run("cqrs-replica", &["dead", "discard", "--all", "--yes"])
         .await?;
     ensure!(
         dead(&stack, "cqrs-replica").await?.is_empty(),

@@ -28,6 +28,18 @@ impl TestDatabase {
         Self::create_on(variable("CQRS_TEST_POSTGRES")).await
     }
 
+    /// Makes one whose texts are whatever bytes someone has written.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub async fn create_without_encoding() -> Result<Self> {
+        let options = "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'";
+        Self::create_with(variable("CQRS_TEST_POSTGRES"), options).await
+    }
+
     /// Makes one on another server, of a fault test's own.
     ///
     /// # Errors

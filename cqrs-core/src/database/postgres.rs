@@ -126,7 +126,35 @@ pub async fn check_schema(
     }
 }
 
+/// The parameters of a URL that the driver reads. Of another one it logs the value, and goes on.
+const PARAMETERS: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+    "ssl-mode",
+    "ssl-root-cert",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+];
+
 fn options(config: &PostgresConfig) -> Result<PgConnectOptions, StoreError> {
+    if let Err(unknown) = config.url.check_parameters(PARAMETERS) {
+        return Err(StoreError::Misconfigured {
+            problem: format!("the database's URL {} cannot be used", config.url),
+            source: unknown.into(),
+        });
+    }
     let options = PgConnectOptions::from_str(config.url.expose()).map_err(classify)?;
     // `prefer`, the driver's default, checks no certificate and falls back to plain text, so within
     // one machine it protects nothing; but sqlx 0.9.0 leaves Nagle's algorithm on, and a statement of
@@ -206,6 +234,16 @@ pub fn is_statement_timeout(error: &StoreError) -> bool {
         StoreError::Unavailable(source)
             if source.downcast_ref::<PgDatabaseError>().is_some_and(|error| error.code() == "57014")
     )
+}
+
+/// Whether the database refused a value and not the statement: of many rows, the others may be well.
+#[must_use]
+pub fn is_of_data(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let error = source.downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| error.code().starts_with("22"))
 }
 
 #[cfg(test)]

@@ -34,8 +34,12 @@ impl WithStore for DeadCommand {
                 }
                 all_found(&which, retried.retried + retried.superseded)
             }
-            Self::Discard(which) => {
+            Self::Discard { which, yes } => {
                 let which = Which::from(which);
+                if which == Which::All && !yes {
+                    let count = rows(dead::list(&store, usize::MAX).await?.len() as u64);
+                    bail!("this would delete {count} for good: say --yes to do it");
+                }
                 let discarded = dead::discard(&store, &which).await?;
                 output::line(&format!("{} discarded", rows(discarded)))?;
                 all_found(&which, discarded)

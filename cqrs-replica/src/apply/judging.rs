@@ -81,6 +81,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
             tolerance: TimeDelta::from_std(self.context.policy.clock_tolerance)
                 .unwrap_or(TimeDelta::MAX),
             sync_downgrade: model.sync_downgrade,
+            restores: self.context.policy.restores,
             in_step,
             waited: self.has_waited(item),
         };

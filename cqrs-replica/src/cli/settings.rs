@@ -80,6 +80,7 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
     if let Some(columns) = &model.columns {
         table = table.with_columns(columns.clone());
     }
+    table = table.with_optional(model.optional.clone());
     let table = Model::table(model.cqrs_id.clone(), table)
         .with_retry(replica.retry_of(model))
         .with_on_expired(match model.on_expired.unwrap_or(replica.on_expired) {

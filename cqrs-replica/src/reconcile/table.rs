@@ -81,6 +81,21 @@ impl ReconcileTable {
         &self.condition
     }
 
+    /// The fields that the replica keeps and the master does not publish, and those of them that every
+    /// event has to have.
+    pub(crate) fn unpublished(&self, published: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+        let fields = self.fields.iter().map(|(name, _)| name);
+        let unpublished: Vec<_> = fields
+            .filter(|name| !published.contains(*name))
+            .cloned()
+            .collect();
+        let demanded = unpublished
+            .iter()
+            .filter(|name| self.plan.demanded.contains(name));
+        let demanded = demanded.cloned().collect();
+        (unpublished, demanded)
+    }
+
     /// Leaves out the fields that the master does not publish, and answers which are left.
     pub(crate) fn restrict(&mut self, published: &BTreeSet<String>) -> BTreeSet<String> {
         self.fields.retain(|(name, _)| published.contains(name));

@@ -42,6 +42,7 @@ fn terms() -> Terms {
     Terms {
         tolerance: TimeDelta::seconds(T),
         sync_downgrade: false,
+        restores: false,
         in_step: false,
         waited: false,
     }
@@ -215,6 +216,27 @@ fn timed_sync() {
     timed(deleted(3, 0), facts(Signal::Sync, 0, 1), APPLY);
     timed(deleted(3, 0), facts(Signal::Sync, 0, 0), APPLY);
     timed(deleted(3, 0), facts(Signal::Sync, 9, -1), GONE);
+}
+
+/// A removal by comparison leaves a tombstone that does not count, of the state that it has removed.
+#[test]
+fn a_dump_brings_back_the_very_state_that_was_removed() {
+    let removed = Known {
+        counted: false,
+        ..deleted(3, 0)
+    };
+    let loads = Terms {
+        restores: true,
+        ..terms()
+    };
+    let save = |revision, at| facts(Signal::Save, revision, at);
+    let judged = |known: &Known, message: Facts| judge(Some(known), &message, &loads);
+    assert_eq!(judged(&removed, save(3, 0)), APPLY);
+    assert_eq!(judged(&removed, save(3, -1)), GONE);
+    // A late message does not, and what the master has deleted stays deleted.
+    assert_eq!(judge(Some(&removed), &save(3, 0), &terms()), GONE);
+    assert_eq!(judged(&deleted(4, 1), save(3, 0)), GONE);
+    assert_eq!(judged(&deleted(3, 0), save(3, 0)), GONE);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct TablePlan {
     /// The same with the names that the master is likely to have for them.
     pub(crate) key_fields: Vec<(String, usize)>,
     members: Members,
+    /// Members that every event has to have.
+    pub(crate) demanded: Vec<String>,
     /// Columns without which, or with null in which, no row is taken.
     required: Vec<usize>,
     /// Columns in which null is refused.
@@ -101,6 +103,14 @@ impl TablePlan {
                     .collect(),
             ),
         };
+        let demanded = match &members {
+            Members::Mapped(mapping) => mapping
+                .iter()
+                .map(|(member, _)| member.clone())
+                .filter(|member| !model.optional.contains(member))
+                .collect(),
+            Members::ByName(_) => Vec::new(),
+        };
         let those = |condition: &dyn Fn(&Column) -> bool| -> Vec<usize> {
             (0..description.columns.len())
                 .filter(fed)
@@ -117,6 +127,7 @@ impl TablePlan {
             key,
             key_fields,
             members,
+            demanded,
             required,
             never_null,
             columns: description.columns,
@@ -168,6 +179,7 @@ impl TablePlan {
     /// save carries the whole state.
     pub(crate) fn row<'e>(&self, event: &'e Event) -> Result<Row<'e>, Fault> {
         self.check_key(&event.key)?;
+        self.check_members(&event.data)?;
         let mut values = self.values(&event.data);
         values.sort_unstable_by_key(|(column, _)| *column);
         self.check(&values)?;
@@ -263,6 +275,23 @@ impl TablePlan {
         let columns = self.key.len();
         let error = format!("the key has {parts} parts, that of the table {columns} columns");
         Err(Fault::new(Reason::Type, error))
+    }
+
+    /// Whether the fields are there that the model names. Without them columns would keep old values, or
+    /// null, and nobody would know.
+    fn check_members(&self, data: &Object) -> Result<(), Fault> {
+        let missing = self.demanded.iter().filter(|name| data.get(name).is_none());
+        let missing: Vec<&str> = missing.map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let s = if missing.len() == 1 { "" } else { "s" };
+        let error = format!(
+            "the event has no field{s} {}: correct `columns`, have the master publish what it names, or name \
+             it in `optional`",
+            missing.join(", ")
+        );
+        Err(Fault::new(Reason::MissingField, error))
     }
 
     fn check(&self, values: &[(usize, &RawValue)]) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ mod fixture;
 mod reader;
 mod streams;
 mod sync;
+mod unreadable;
 
 /// Runs each scenario on either database.
 macro_rules! on_both {

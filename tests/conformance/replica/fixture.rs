@@ -237,6 +237,7 @@ macro_rules! suite {
             tables::only_the_last_state_of_a_batch_is_written,
             tables::a_gap_is_counted_not_waited_for,
             tables::a_re_created_row_keeps_nothing_of_the_deleted_one,
+            tables::a_named_field_that_an_event_lacks_is_its_failure,
             tables::members_go_into_the_columns_they_are_mapped_to,
             tables::members_without_a_column_are_ignored,
             tables::a_column_that_is_not_sent_keeps_its_value,

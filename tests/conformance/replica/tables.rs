@@ -65,20 +65,37 @@ pub(super) async fn a_re_created_row_keeps_nothing_of_the_deleted_one<F: Fixture
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b|-"]);
 }
 
-pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
-    let model = TableModel::new("account_ref", "ref").with_columns([
+fn mapped() -> TableModel {
+    TableModel::new("account_ref", "ref").with_columns([
         ("name", "full_name"),
         ("qty", "amount"),
         ("missing", "note"),
-    ]);
-    let mut replica = Replica::<F>::new(
-        &[
-            "create table account_ref (ref integer primary key, full_name text not null,
-           amount integer, note text, name text default 'own') {strict}",
-        ],
-        [table("account", model)],
-    )
-    .await;
+    ])
+}
+
+const MAPPED: &str = "create table account_ref (ref integer primary key, full_name text not null,
+    amount integer, note text, name text default 'own') {strict}";
+
+/// A wrong name, or one that the master does not publish any more.
+pub(super) async fn a_named_field_that_an_event_lacks_is_its_failure<F: Fixture>() {
+    let mut replica = Replica::<F>::new(&[MAPPED], [table("account", mapped())]).await;
+    let refused = Applied::Retrying {
+        attempts: 1,
+        reason: "missing_field",
+    };
+    assert_eq!(replica.one(&account(7, 0, "a")).await, refused);
+    let error = replica.letters().await.remove(0).error.unwrap();
+    assert!(error.contains("no field missing: correct"), "{error}");
+    assert_eq_rows(
+        &replica.rows("select full_name from account_ref").await,
+        &[],
+    );
+    assert_eq!(replica.one(&gone(8, 0)).await, APPLIED);
+}
+
+pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
+    let model = mapped().with_optional(["missing"]);
+    let mut replica = Replica::<F>::new(&[MAPPED], [table("account", model)]).await;
     assert_eq!(replica.one(&account(7, 0, "a")).await, APPLIED);
     assert_eq_rows(
         &replica
