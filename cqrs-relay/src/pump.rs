@@ -6,7 +6,8 @@
 //! happens in one place and in one order.
 //!
 //! A *life* is what the window holds between two resets. After a reset nothing fetched or unsettled
-//! is remembered, and what tasks still say about it is ignored.
+//! is remembered but which rows the broker has confirmed, and of what tasks still say about it only
+//! that is heard.
 //!
 //! A *series* is a row of fetches that go on from each other's position. It is begun anew when the
 //! slots change, when rows were passed over that may go now, and now and then while there is nothing to do.
@@ -87,7 +88,8 @@ pub(crate) struct Pump {
     due_at: Option<Instant>,
     /// The mean length of the bodies fetched last.
     mean_len: usize,
-    stopping: Option<Stopping>,
+    /// When it stops though something is in flight.
+    stopping: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -95,12 +97,6 @@ struct LaneState {
     up: bool,
     /// The lives of the batches it has.
     out: VecDeque<u64>,
-}
-
-#[derive(Debug)]
-struct Stopping {
-    deadline: Instant,
-    forgotten: usize,
 }
 
 impl Pump {
@@ -220,8 +216,8 @@ impl Pump {
 
     /// When something is to be done, should nothing happen before.
     fn wake_at(&self) -> Option<Instant> {
-        if let Some(stopping) = &self.stopping {
-            return Some(stopping.deadline);
+        if self.stopping.is_some() {
+            return self.stopping;
         }
         if self.lapsed {
             return None;
@@ -237,22 +233,18 @@ impl Pump {
 
     fn begin_to_stop(&mut self) {
         tracing::info!(in_flight = self.window.busy_rows(), "stopping");
-        let deadline = Instant::now() + self.config.drain_timeout;
-        self.stopping = Some(Stopping {
-            deadline,
-            forgotten: 0,
-        });
+        self.stopping = Some(Instant::now() + self.config.drain_timeout);
         self.drop_unsent();
     }
 
     /// Whether the relay has stopped, and how well.
     fn end(&self, now: Instant) -> Option<Result<(), RelayError>> {
-        let stopping = self.stopping.as_ref()?;
+        let deadline = self.stopping?;
         let drained = self.desk.is_clear() && self.lanes.iter().all(|lane| lane.out.is_empty());
-        let unsettled = stopping.forgotten + self.window.busy_rows();
+        let unsettled = self.window.busy_rows().max(self.desk.confirmed());
         if drained && unsettled == 0 {
             Some(Ok(()))
-        } else if drained || now >= stopping.deadline {
+        } else if drained || now >= deadline {
             Some(Err(RelayError::NotDrained { unsettled }))
         } else {
             None

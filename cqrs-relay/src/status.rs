@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use cqrs_core::StoreError;
+use cqrs_core::{SLOTS, StoreError};
 use cqrs_outbox::{Backlog, Counted, OutboxSession, OutboxStore};
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub struct Status {
     pub relays: Vec<RelayStatus>,
     /// Slots that no living relay holds.
     pub free_slots: usize,
+    /// Slots that `cqrs_relay_lease` lacks. The next relay that looks adds them.
+    pub missing_slots: usize,
 }
 
 /// How far a number can be relied on.
@@ -96,7 +98,8 @@ impl From<Backlog> for Status {
             retrying: backlog.retrying,
             oldest_seconds: backlog.oldest.map(|age| age.as_secs_f64()),
             dead: backlog.dead,
-            free_slots: backlog.census.leases.len() - relays.iter().map(held).sum::<usize>(),
+            free_slots: usize::from(SLOTS).saturating_sub(relays.iter().map(held).sum()),
+            missing_slots: usize::from(SLOTS).saturating_sub(backlog.census.leases.len()),
             relays,
         }
     }
@@ -126,6 +129,13 @@ impl fmt::Display for Status {
             "leases   {} of 64 slots are held by nobody alive",
             self.free_slots
         )?;
+        if self.missing_slots > 0 {
+            writeln!(
+                f,
+                "leases   {} of 64 slots are missing in cqrs_relay_lease; a relay that runs adds them",
+                self.missing_slots
+            )?;
+        }
         for relay in &self.relays {
             let state = match (relay.live, relay.publishing) {
                 (true, true) => "alive",

@@ -12,6 +12,8 @@ mod freshness;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;
+#[cfg(feature = "servers")]
+mod sent_once;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;

@@ -63,7 +63,22 @@ pub async fn connect(config: &PostgresConfig) -> Result<PgConnection, StoreError
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
     ]);
-    within(config.connect_timeout, classify, options.connect()).await
+    within(config.connect_timeout, classify, async {
+        let mut connection = options.connect().await?;
+        stay(&mut connection).await?;
+        Ok(connection)
+    })
+    .await
+}
+
+/// Sessions of ours may idle, and the limits above are enough. Servers before PostgreSQL 14 or 17 do not
+/// know these settings.
+async fn stay(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const STAY: &str = "-- cqrs: stay
+        select set_config(name, '0', false)
+        from pg_settings
+        where name in ('idle_session_timeout', 'transaction_timeout')";
+    sqlx::query(STAY).execute(connection).await.map(drop)
 }
 
 /// Begins a transaction on a pool with this statement.
@@ -99,6 +114,7 @@ pub async fn begin(
 pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), StoreError> {
     let options = options(config)?;
     let mut connection = within(config.connect_timeout, classify, options.connect()).await?;
+    stay(&mut connection).await.map_err(classify)?;
     let migrated = match set.run(&mut connection, classify).await {
         Ok(true) => Ok(()),
         Ok(false) => check_schema(&mut connection, set).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::{
-    Slot, StoreError,
+    SLOTS, Slot, StoreError,
     database::{postgres::classify, within},
 };
 use sqlx::{
@@ -83,6 +83,10 @@ impl OutboxSession for PostgresSession {
     ) -> Result<Census, StoreError> {
         self.renew(owner, lease, publishing).await?;
         self.census = self.look_around().await?;
+        if self.census.leases.len() < usize::from(SLOTS) {
+            self.restore_leases().await?;
+            self.census = self.look_around().await?;
+        }
         Ok(self.census.clone())
     }
 

@@ -11,6 +11,7 @@ pub(super) const SESSION: &str = include_str!("sql/session.sql");
 pub(super) const RENEW: &str = include_str!("sql/renew.sql");
 pub(super) const CENSUS: &str = include_str!("sql/census.sql");
 pub(super) const ACQUIRE: &str = include_str!("sql/acquire.sql");
+pub(super) const RESTORE_LEASES: &str = include_str!("sql/restore_leases.sql");
 pub(super) const RELEASE: &str = include_str!("sql/release.sql");
 pub(super) const RETIRE: &str = include_str!("sql/retire.sql");
 pub(super) const FETCH: &str = include_str!("sql/fetch.sql");

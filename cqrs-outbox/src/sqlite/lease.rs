@@ -57,6 +57,16 @@ impl SqliteSession {
         Ok(census)
     }
 
+    /// Without its row a slot is nobody's, and its rows are never sent.
+    pub(super) async fn restore_leases(&mut self) -> Result<(), StoreError> {
+        let slots = self.execute(sqlx::query(sql::RESTORE_LEASES)).await?;
+        tracing::warn!(
+            slots,
+            "cqrs_relay_lease lacked slots, which are there again"
+        );
+        Ok(())
+    }
+
     pub(super) async fn take_over(
         &mut self,
         owner: Owner,

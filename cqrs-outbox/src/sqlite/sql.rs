@@ -35,6 +35,7 @@ pub(super) const FORGET_LAPSED: &str = include_str!("sql/forget_lapsed.sql");
 pub(super) const RELAYS: &str = include_str!("sql/relays.sql");
 pub(super) const LEASES: &str = include_str!("sql/leases.sql");
 pub(super) const ACQUIRE: &str = include_str!("sql/acquire.sql");
+pub(super) const RESTORE_LEASES: &str = include_str!("sql/restore_leases.sql");
 pub(super) const RELEASE: &str = include_str!("sql/release.sql");
 pub(super) const RETIRE_LEASES: &str = include_str!("sql/retire_leases.sql");
 pub(super) const RETIRE: &str = include_str!("sql/retire.sql");

@@ -43,6 +43,10 @@ impl Pump {
         meter::published("refused", tally(Outcome::Refused));
         meter::published("unroutable", tally(Outcome::Unroutable));
         if batch.life != self.life {
+            let sent = batch.rows.iter().zip(&outcomes);
+            for (row, _) in sent.filter(|(_, outcome)| **outcome == Outcome::Confirmed) {
+                self.desk.keep(row);
+            }
             return;
         }
         let (mut up, mut down) = (false, false);
@@ -154,11 +158,12 @@ impl Pump {
     }
 
     pub(super) fn hear_settled(&mut self, answer: Result<Settled, Lost>) {
-        let rows = self.desk.take_back();
         let Ok(settled) = answer else {
+            self.desk.failed();
             self.reset("the database was lost");
             return;
         };
+        let rows = self.desk.written();
         let now = Instant::now();
         for row in rows {
             self.window.settled(row.id, row.slot);

@@ -93,13 +93,14 @@ impl Pump {
     }
 
     /// The slots whose blocked instances are to be read. Not while anything of an earlier tenure of
-    /// theirs may still be put off: it would be missing in the answer.
+    /// theirs may still be put off: it would be missing in the answer. Nor while any of it is with a
+    /// publisher or confirmed and not deleted: it would come again.
     fn to_load(&self) -> Vec<Slot> {
         if self.desk.is_haunted() {
             return Vec::new();
         }
         let mut slots = self.share.unloaded();
-        slots.retain(|slot| self.window.busy(*slot) == 0);
+        slots.retain(|slot| self.window.busy(*slot) == 0 && !self.is_with_publisher(*slot));
         slots
     }
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use cqrs_core::transport::embedded::{Embedded, EmbeddedConfig};
+use cqrs_core::{
+    RetryPolicy, SecretUrl,
+    database::sqlite::SqliteConfig,
+    transport::embedded::{Embedded, EmbeddedConfig},
+};
+use cqrs_outbox::sqlite::SqliteStore;
 use cqrs_relay::RelayConfig;
 use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -96,6 +101,35 @@ async fn a_database_that_does_not_answer_ends_the_tenure_and_nothing_is_lost() {
     drop(locked);
     ledger.read(1000).await;
     bed.until("empty", |status| status.backlog == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_has_is_not_sent_again_when_the_database_cannot_be_written() {
+    let mut bed = Bed::new().await;
+    let mut hasty = SqliteConfig::new(SecretUrl::new(format!(
+        "sqlite://{}",
+        bed.path("shop.db").display()
+    )));
+    hasty.busy_timeout = Duration::from_millis(50);
+    bed.store = SqliteStore::new(hasty);
+    for _ in 0..10 {
+        bed.save("account", 0..100).await;
+    }
+    let mut config = crate::patient();
+    config.destination_retry = RetryPolicy::reconnect(Duration::from_millis(200));
+    bed.relay(config);
+    bed.until("starts", |status| status.free_slots == 0).await;
+    let locked = lock(bed.path("shop.db")).await;
+    // From now on all rows can be read and sent, and none can be deleted.
+    let mut ledger = bed.queue("billing", "account").await;
+    ledger.read(1000).await;
+    // Longer than the relay repeats a settlement on one connection.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    drop(locked);
+    bed.until("empty", |status| status.backlog == 0).await;
+    bed.save("account", 0..1).await;
+    ledger.read(1001).await;
+    assert_eq!(ledger.deliveries, 1001);
 }
 
 #[tokio::test(flavor = "multi_thread")]

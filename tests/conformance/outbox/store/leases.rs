@@ -179,3 +179,27 @@ pub(super) async fn a_relay_that_retires_is_forgotten<F: Fixture>(fixture: F) {
     assert!(census.leases.iter().all(|lease| lease.owner.is_none()));
     session.retire(holder.owner).await.unwrap();
 }
+
+pub(super) async fn slots_that_are_missing_are_restored<F: Fixture>(fixture: F) {
+    let mut session = fixture.session().await;
+    let holder = Holder::of_all(&mut session).await;
+    fixture
+        .execute("delete from cqrs_relay_lease where slot > 2")
+        .await;
+    assert_eq!(session.backlog().await.unwrap().census.leases.len(), 3);
+    let census = session.beat(holder.owner, LEASE, true).await.unwrap();
+    assert_eq!(census.leases.len(), 64);
+    let (kept, restored) = census.leases.split_at(3);
+    assert!(kept.iter().all(|lease| lease.owner == Some(holder.owner)));
+    // Under epochs that nobody has held before.
+    assert!(restored.iter().all(|lease| lease.owner.is_none()));
+    let lost = session
+        .settle(&cqrs_outbox::Settlement::default(), &holder.held)
+        .await
+        .unwrap()
+        .lost;
+    assert_eq!(lost.len(), 61);
+    assert!(restored.iter().all(|lease| lease.epoch > holder.held[0].1));
+    let free = &seen(&census)[3..];
+    assert_eq!(session.acquire(holder.owner, free).await.unwrap().len(), 61);
+}

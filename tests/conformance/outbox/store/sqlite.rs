@@ -196,6 +196,7 @@ conformance!(File:
     leases::a_beat_in_between_keeps_the_slots,
     leases::a_beat_after_the_lease_costs_all_slots,
     leases::released_slots_are_free,
+    leases::slots_that_are_missing_are_restored,
     leases::a_relay_that_retires_is_forgotten,
     dead::dead_rows_are_listed_and_shown,
     dead::a_retried_row_gets_a_new_id,
