@@ -132,6 +132,8 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
+    /// The same after this long.
+    Later(Duration),
     /// Another attempt, which does not count, when the row has come that it refers to.
     Wait,
 }
@@ -168,6 +170,14 @@ impl Fault {
         Self {
             then: Then::Aside,
             ..Self::new(Reason::Database, error)
+        }
+    }
+
+    /// Nothing was tried, and will not be for so long.
+    pub(crate) fn later(reason: Reason, error: impl Into<String>, delay: Duration) -> Self {
+        Self {
+            then: Then::Later(delay),
+            ..Self::new(reason, error)
         }
     }
 

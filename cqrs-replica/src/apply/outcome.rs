@@ -84,10 +84,14 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
-            .saturating_add(u32::from(!matches!(fault.then, Then::Aside)));
+            .saturating_add(u32::from(!matches!(
+                fault.then,
+                Then::Aside | Then::Later(_)
+            )));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
+            (Then::Later(delay), _) => Some(delay),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
