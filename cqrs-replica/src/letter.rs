@@ -138,6 +138,8 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
+    /// The same after this long.
+    Later(Duration),
     /// Another attempt, which does not count, when the row has come that it refers to.
     Wait,
 }
@@ -181,6 +183,14 @@ impl Fault {
     /// Whether it is for the sake of other rows.
     pub(crate) fn is_obstruction(&self) -> bool {
         self.unique || self.reason == Reason::Reference
+    }
+
+    /// Nothing was tried, and will not be for so long.
+    pub(crate) fn later(reason: Reason, error: impl Into<String>, delay: Duration) -> Self {
+        Self {
+            then: Then::Later(delay),
+            ..Self::new(reason, error)
+        }
     }
 
     /// The error with all that is known of it.

@@ -3,6 +3,8 @@
 mod acks;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod breaker;
 mod broker_letters;
 #[cfg(feature = "cli")]
 pub mod cli;

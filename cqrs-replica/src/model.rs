@@ -104,6 +104,9 @@ pub struct Model<S: ReplicaStore> {
     pub only_direct_syncs: bool,
     /// Whether its dead letters are published to the broker's queue of dead letters as well.
     pub publish_dead_letters: bool,
+    /// Whether its code is called at present.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) breaker: crate::breaker::Breaker,
 }
 
 /// Into what events are applied.
@@ -314,6 +317,8 @@ impl<S: ReplicaStore> Model<S> {
             sync_downgrade: false,
             only_direct_syncs: false,
             publish_dead_letters: false,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            breaker: crate::breaker::Breaker::default(),
         }
     }
 }

@@ -88,11 +88,12 @@ impl<S: ReplicaStore> Batch<'_, S> {
             .letter()
             .map_or(0, |letter| letter.attempts)
             .saturating_add(u32::from(
-                !matches!(fault.then, Then::Aside) && !self.is_early(item),
+                !matches!(fault.then, Then::Aside | Then::Later(_)) && !self.is_early(item),
             ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
+            (Then::Later(delay), _) => Some(delay),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
