@@ -108,6 +108,20 @@ impl Destinations {
         held
     }
 
+    /// Whether rows of an instance may have been passed over, to be read again when the destination is
+    /// up.
+    pub(crate) fn hold_any_of(&self, instance: &Instance) -> bool {
+        self.down.iter().any(|(routing, down)| match routing {
+            _ if matches!(down.probe, Probe::Trial) => false,
+            Routing::Broadcast(cqrs_id) => *cqrs_id == instance.cqrs_id,
+            Routing::Direct { cqrs_id, .. } => {
+                *cqrs_id == instance.cqrs_id
+                    && (down.instances.len() >= INSTANCES_REMEMBERED
+                        || down.instances.contains(instance))
+            }
+        })
+    }
+
     fn is_probe(&self, row: &OutboxRow) -> bool {
         self.down
             .values()

@@ -76,6 +76,9 @@ pub(crate) struct Pump {
     life: u64,
     lapsed: bool,
     reading: Option<Reading>,
+    /// Whether the last question was about freed instances: a fetch that is due goes before the next
+    /// such one.
+    freed_last: bool,
     /// Settled while a read was out, whose answer may still hold them.
     settled_meanwhile: HashSet<i64>,
     position: Position,
@@ -112,6 +115,7 @@ impl Pump {
             life: 0,
             lapsed: true,
             reading: None,
+            freed_last: false,
             settled_meanwhile: HashSet::new(),
             position: Position::START,
             series_began: Instant::now(),

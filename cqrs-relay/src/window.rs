@@ -52,6 +52,11 @@ impl Window {
         self.known.contains(&id)
     }
 
+    /// How many rows of an instance are in line or with a publisher.
+    pub(crate) fn in_line(&self, instance: &Instance) -> usize {
+        self.behind.get(instance).map_or(0, |line| line.len() + 1)
+    }
+
     /// How many rows of a slot are with a publisher or to be settled.
     pub(crate) fn busy(&self, slot: Slot) -> usize {
         self.busy[usize::from(slot.number())]

@@ -9,6 +9,7 @@ mod captured;
 mod catalog;
 mod dead_letters;
 mod freshness;
+mod hot_instance;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;

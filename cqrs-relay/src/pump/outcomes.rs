@@ -183,6 +183,8 @@ impl Pump {
                 }
             }
         }
+        // Not earlier: what is confirmed and not deleted would only be read again.
+        self.free_drained();
         self.lose(&settled.lost);
     }
 

@@ -1,6 +1,6 @@
 //! Which question to ask of the outbox next, and what to make of the answer.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use cqrs_core::Slot;
 use cqrs_outbox::{Due, Fetched, Instance, OutboxRow, Position};
@@ -44,6 +44,7 @@ impl Pump {
         }
         let limit = self.config.batch_size;
         let unloaded = self.to_load();
+        let fetch_is_due = self.may_fetch() && self.poll.is_due(now);
         let (ask, about) = if !unloaded.is_empty() {
             (
                 Ask::Blocked {
@@ -51,8 +52,13 @@ impl Pump {
                 },
                 About::Blocked(unloaded),
             )
-        } else if self.blocked.has_freed() {
-            let instances = self.blocked.take_freed(FREED_AT_ONCE);
+        } else if self.blocked.has_freed() && !(fetch_is_due && self.freed_last) {
+            // Twice a line of each: as many may be confirmed and not deleted.
+            let each = 2 * self.line_limit();
+            let instances = self
+                .blocked
+                .take_freed((limit / each).clamp(1, FREED_AT_ONCE));
+            let limit = instances.len() * each;
             (
                 Ask::OfInstances {
                     instances: instances.clone(),
@@ -69,7 +75,7 @@ impl Pump {
                 },
                 About::Due(limit),
             )
-        } else if self.may_fetch() && self.poll.is_due(now) {
+        } else if fetch_is_due {
             let limit = self.room();
             let slots = self.share.working();
             (
@@ -83,6 +89,7 @@ impl Pump {
         } else {
             return;
         };
+        self.freed_last = matches!(about, About::Freed(..));
         self.reading = Some(Reading {
             about,
             asked: now,
@@ -201,12 +208,27 @@ impl Pump {
 
     fn take_on_freed(&mut self, instances: &[Instance], rows: Vec<OutboxRow>, limit: usize) {
         self.blocked.unblock(instances);
-        if rows.len() >= limit {
-            // There may be more, which only a series from the start brings in order.
-            meter::dropped(Dropped::Stale, rows.len());
-            self.begin_series();
-        } else {
-            self.take_on_all(rows, Origin::Fetch);
+        let full = rows.len() >= limit;
+        let found: HashSet<_> = rows.iter().map(|row| row.instance.clone()).collect();
+        self.take_on_all(rows, Origin::Fetch);
+        if !full {
+            return;
+        }
+        // The first rows of each have come, and there may be more.
+        for instance in instances {
+            let slot = Slot::of(instance.cqrs_id.as_str(), &instance.instance_pk);
+            if !self.share.works_on(slot)
+                || self.blocked.holds(instance)
+                || self.destinations.hold_any_of(instance)
+            {
+                continue;
+            }
+            if found.contains(instance) {
+                // In line, or confirmed and not deleted: read again after the next settlement.
+                self.blocked.crowd(instance.clone());
+            } else {
+                self.blocked.free(instance.clone());
+            }
         }
     }
 

@@ -30,6 +30,9 @@ pub(super) struct Tally {
     pub(super) held: usize,
 }
 
+/// See [`Pump::line_limit`].
+const LINE_LIMIT: usize = 16;
+
 impl Pump {
     /// Takes rows on.
     pub(super) fn take_on_all(&mut self, rows: Vec<OutboxRow>, origin: Origin) -> Tally {
@@ -64,6 +67,10 @@ impl Pump {
             Origin::Retry => self.blocked.begin(&row),
         };
         if !goes_on {
+            return Err(Dropped::Blocked);
+        }
+        if origin == Origin::Fetch && self.window.in_line(&row.instance) >= self.line_limit() {
+            self.blocked.crowd(row.instance);
             return Err(Dropped::Blocked);
         }
         if row.expired && self.config.on_expired == OnExpired::Dead {
@@ -129,12 +136,27 @@ impl Pump {
         }
     }
 
-    /// Retried rows that were dropped from memory are due again.
+    /// How many rows of one instance are in line at most. They go one by one, so that more would only
+    /// take the room of others.
+    pub(super) fn line_limit(&self) -> usize {
+        (self.config.window / 50).clamp(1, LINE_LIMIT)
+    }
+
+    /// Retried rows that were dropped from memory are due again, and instances whose line was dropped
+    /// are read again.
     pub(super) fn recheck_blocked(&mut self) {
+        self.free_drained();
         let window = &self.window;
         if self.blocked.recheck(|id| window.knows(id)) {
             let soon = Instant::now() + super::SOON;
             self.due_at = Some(self.due_at.map_or(soon, |due| due.min(soon)));
         }
+    }
+
+    /// Instances of which rows were passed over are to be read, now that their line is empty.
+    pub(super) fn free_drained(&mut self) {
+        let window = &self.window;
+        self.blocked
+            .free_drained(|instance| window.in_line(instance) > 0);
     }
 }
