@@ -8,6 +8,7 @@ use cqrs_core::Event;
 use super::{batch::Batch, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
+    breaker,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
     retrying, rules,
     table::TablePlan,
@@ -84,14 +85,11 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
-            .saturating_add(u32::from(!matches!(
-                fault.then,
-                Then::Aside | Then::Later(_)
-            )));
+            .saturating_add(u32::from(!matches!(fault.then, Then::Aside | Then::Later)));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
-            (Then::Later(delay), _) => Some(delay),
+            (Then::Later, _) => Some(breaker::PAUSE),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
