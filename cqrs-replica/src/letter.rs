@@ -138,8 +138,8 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
-    /// The same after this long.
-    Later(Duration),
+    /// The same, when code that does not answer is tried again.
+    Later,
     /// Another attempt, which does not count, when the row has come that it refers to.
     Wait,
 }
@@ -185,11 +185,11 @@ impl Fault {
         self.unique || self.reason == Reason::Reference
     }
 
-    /// Nothing was tried, and will not be for so long.
-    pub(crate) fn later(reason: Reason, error: impl Into<String>, delay: Duration) -> Self {
+    /// The code that it is for does not answer, and was not called.
+    pub(crate) fn later(error: impl Into<String>) -> Self {
         Self {
-            then: Then::Later(delay),
-            ..Self::new(reason, error)
+            then: Then::Later,
+            ..Self::new(Reason::Handler, error)
         }
     }
 

@@ -10,11 +10,7 @@ use super::{
     hooked::{self, Called},
     item::Item,
 };
-use crate::{
-    Model, breaker,
-    letter::{Fault, Reason},
-    model::Target,
-};
+use crate::{Model, letter::Fault, model::Target};
 
 /// How many waiting letters are taken up at a time when their turn has come. A transaction takes up
 /// no more once it has brought as many.
@@ -140,8 +136,7 @@ impl Line {
     ) -> Result<Result<(), Fault>, Failed> {
         if !model.breaker.lets_through(item.letter().is_some()) {
             let error = "not called: the code of this model did not answer several times in a row";
-            let fault = Fault::later(Reason::Handler, error, breaker::PAUSE);
-            return Ok(Err(fault));
+            return Ok(Err(Fault::later(error)));
         }
         let called = self.call_now(work, batch, model, event).await;
         match &called {

@@ -83,12 +83,12 @@ impl<B: Backend> Session<B> {
         let mut any_aside = false;
         for incoming in batch {
             // Set aside since this began: the first was enough.
-            let (answer, aside) = match self.if_hindered(models, policy, incoming).await? {
-                Some(answer) => (answer, true),
-                None => {
-                    let pace = if slow { Pace::Quick } else { Pace::Busy };
-                    self.singly(models, policy, incoming, pace).await?
-                }
+            let followed = self.if_hindered(models, policy, incoming).await?;
+            let (answer, aside) = if let Some(answer) = followed {
+                (answer, true)
+            } else {
+                let pace = if slow { Pace::Quick } else { Pace::Busy };
+                self.singly(models, policy, incoming, pace).await?
             };
             slow |= aside;
             any_aside |= aside;

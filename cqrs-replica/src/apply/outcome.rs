@@ -8,6 +8,7 @@ use cqrs_core::{Event, Signal};
 use super::{batch::Batch, instance::Instance, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
+    breaker,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
     retrying, rules,
     table::TablePlan,
@@ -88,12 +89,12 @@ impl<S: ReplicaStore> Batch<'_, S> {
             .letter()
             .map_or(0, |letter| letter.attempts)
             .saturating_add(u32::from(
-                !matches!(fault.then, Then::Aside | Then::Later(_)) && !self.is_early(item),
+                !matches!(fault.then, Then::Aside | Then::Later) && !self.is_early(item),
             ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(ASIDE),
-            (Then::Later(delay), _) => Some(delay),
+            (Then::Later, _) => Some(breaker::PAUSE),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),

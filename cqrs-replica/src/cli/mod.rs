@@ -109,9 +109,7 @@ impl Cli {
                 Box::pin(broker::execute(store, &config, command)).await
             }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            Command::Load(load) => {
-                Box::pin(load::execute(store, &config, models()?, load)).await
-            }
+            Command::Load(load) => Box::pin(load::execute(store, &config, models()?, load)).await,
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
             Command::Diff(command) => {
                 Box::pin(diff::execute(store, &config, models()?, command)).await

@@ -352,9 +352,10 @@ impl Hand {
 
     /// Whether the driver is asked for messages.
     fn taking(&mut self, taking: bool, now: std::time::Instant) {
-        self.not_taking = match taking {
-            true => None,
-            false => self.not_taking.or(Some(now)),
+        self.not_taking = if taking {
+            None
+        } else {
+            self.not_taking.or(Some(now))
         };
     }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use cqrs_core::wire;
+use cqrs_core::{json::Object, wire};
 
 use crate::Incoming;
 
@@ -76,7 +76,7 @@ pub(crate) fn cost(message: &Incoming) -> usize {
     let Some(event) = &message.event else {
         return message.body.len();
     };
-    let previous = event.previous.as_ref().map_or(0, |previous| previous.len());
+    let previous = event.previous.as_ref().map_or(0, Object::len);
     2 * message.body.len() + MEMBER * (event.data.len() + previous)
 }
 
