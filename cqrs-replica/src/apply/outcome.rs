@@ -203,10 +203,14 @@ impl<S: ReplicaStore> Batch<'_, S> {
         self.keep_waiting(at, item, Reason::Gap, until);
     }
 
-    /// How long a letter waits once more. Whoever is done with the one before it wakes it, so it is
+    /// How long a letter waits once more. Not long where only a busy worker keeps it waiting. Whoever is done with the one before it wakes it, so it is
     /// looked at ever more seldom: each look writes a row, and thousands may wait.
     fn wait_again(&self, letter: &TakenLetter) -> Duration {
-        let shortest = self.context.policy.gap_wait.max(Duration::from_secs(1));
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.is_held_up() {
+            return (self.context.policy.gap_wait / 4).max(SECOND);
+        }
+        let shortest = self.context.policy.gap_wait.max(SECOND);
         let waited = (self.now - letter.created_at).to_std().unwrap_or_default();
         waited.clamp(shortest, LONGEST_WAIT.max(shortest))
     }

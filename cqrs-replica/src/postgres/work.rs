@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, Event, QueueName, StoreError,
     database::postgres::{PostgresConfig, classify},
@@ -129,6 +129,11 @@ impl Work for PostgresWork<'_> {
             locked.known.push(state);
         }
         Ok(locked)
+    }
+
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query_scalar(sql::HELD_SINCE).bind(queue.as_str());
+        run(self.limit, held.fetch_one(&mut *self.tx)).await
     }
 
     async fn others(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
@@ -12,7 +12,7 @@ use super::{
     SqliteReplica,
     error::{run, try_run},
     letters, savepoint, sql,
-    stored::{optional_uuid, time},
+    stored::{optional_time, optional_uuid, time},
     tables::{self, TableWriter},
 };
 use crate::{
@@ -115,6 +115,12 @@ impl Work for SqliteWork<'_> {
             locked.known.push(state);
         }
         Ok(locked)
+    }
+
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query(sql::HELD_SINCE).bind(queue.as_str());
+        let row = run(self.limit, held.fetch_one(&mut *self.tx)).await?;
+        optional_time(&row, 0).map_err(classify)
     }
 
     async fn others(

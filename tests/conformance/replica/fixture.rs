@@ -345,6 +345,8 @@ macro_rules! suite {
             in_step::a_second_life_in_one_batch_keeps_its_place,
             in_step::a_long_row_of_waits_is_taken_up,
             in_step::a_wait_ends,
+            in_step::a_wait_does_not_end_while_a_worker_may_have_the_one_before,
+            in_step::in_step_a_failure_is_never_dead_by_default,
             in_step::without_a_wait_a_gap_is_passed_at_once,
             in_step::later_revisions_wait_behind_a_failed_one,
             in_step::later_revisions_wait_behind_one_set_aside,
