@@ -13,8 +13,9 @@ use crate::{
     table::TablePlan,
 };
 
-/// After how long a message is tried again that was set aside.
+/// After how long a message is tried again that was set aside: as long again as it has been one.
 pub(super) const ASIDE: Duration = Duration::from_secs(5);
+const LONGEST_ASIDE: Duration = Duration::from_mins(1);
 
 /// The pauses between looks at a letter that waits for a row which nobody announces. One that is
 /// announced is looked at too, seldom: it may come in other ways, or under another name.
@@ -90,7 +91,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
             .saturating_add(u32::from(!matches!(fault.then, Then::Aside)));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
-            (Then::Aside, _) => Some(ASIDE),
+            (Then::Aside, _) => Some(self.aside_for(item)),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
@@ -118,6 +119,13 @@ impl<S: ReplicaStore> Batch<'_, S> {
             self.release_next(at, item);
         }
         self.keep(at, item, verdict);
+    }
+
+    /// After how long an item is tried again that was set aside.
+    fn aside_for(&self, item: &Item<'_>) -> Duration {
+        let since = item.letter().map_or(self.now, |letter| letter.created_at);
+        let aside = (self.now - since).to_std().unwrap_or_default();
+        aside.clamp(ASIDE, LONGEST_ASIDE)
     }
 
     /// When the wait of an item for a row ends: a wait that has begun goes on.
