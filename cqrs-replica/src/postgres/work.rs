@@ -214,7 +214,8 @@ impl Work for PostgresWork<'_> {
                 known()
                     .map(|known| known.sync_id)
                     .collect::<Vec<Option<Uuid>>>(),
-            );
+            )
+            .bind(known().map(|known| known.ended).collect::<Vec<_>>());
         run(self.limit, save.execute(&mut *self.tx)).await?;
         Ok(())
     }
@@ -314,6 +315,7 @@ fn known(row: &PgRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Error>
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: row.try_get(4)?,
+        ended: row.try_get(8)?,
     };
     Ok(Some(known))
 }

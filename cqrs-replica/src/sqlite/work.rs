@@ -188,6 +188,7 @@ impl Work for SqliteWork<'_> {
                     deleted,
                     counted,
                     known.sync_id,
+                    known.ended.map(|ended| ended.timestamp_micros()),
                 )
             })
             .collect();
@@ -292,6 +293,7 @@ fn known(row: &SqliteRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Er
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: optional_uuid(row, 4)?,
+        ended: optional_time(row, 8)?,
     };
     Ok(Some(known))
 }

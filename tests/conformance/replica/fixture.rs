@@ -305,6 +305,7 @@ macro_rules! suite {
             order::shuffled_histories_converge,
             order::sessions_on_the_same_instances_get_along,
             order::django_may_restart_at_zero,
+            order::a_late_save_of_an_earlier_life_changes_nothing,
             order::a_master_may_begin_to_count,
             syncs::a_sync_repairs_the_row_of_its_revision,
             syncs::the_same_sync_is_applied_once,
