@@ -117,7 +117,6 @@ async fn a_lost_database_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
         || StoreError::Backend(reason()),
     ];
     fake.turns((0..40).map(|turn| Turn::Fail(kinds[turn % kinds.len()]())));
-    // The last kind is the message's own in an aside; the others are not.
     fake.refuse_asides((0..40).map(|turn| kinds[turn % 3]()));
     let broker = fake.subscriber();
     (1..=3).for_each(|revision| broker.send(Ok(delivery(revision))).unwrap());
@@ -178,9 +177,9 @@ async fn a_message_that_the_database_never_keeps_lets_the_others_go_first() {
     let running = Running::start(&fake);
     fake.does(Step::Applied(vec![1])).await;
     running.drained().await;
-    let mut steps = fake.steps();
-    steps.retain(|step| matches!(step, Step::Applied(_)));
-    assert_eq!(steps, [Step::Applied(vec![2]), Step::Applied(vec![1])]);
+    let mut steps = fake.steps().into_iter();
+    let first = steps.find(|step| matches!(step, Step::Applied(_)));
+    assert_eq!(first, Some(Step::Applied(vec![2])));
 }
 
 #[tokio::test(start_paused = true)]
