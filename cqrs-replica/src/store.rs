@@ -212,7 +212,8 @@ pub struct ApplyPolicy {
     pub queue: QueueName,
     /// How far the clocks of other masters may differ.
     pub clock_tolerance: Duration,
-    /// How long an in-step event waits for the one before it.
+    /// How long an in-step event waits for the one before it, at least: it goes on while a worker of the
+    /// queue may have that one.
     pub gap_wait: Duration,
     /// How long an event of an unknown model waits for a worker that knows it.
     pub unknown_model_ttl: Duration,

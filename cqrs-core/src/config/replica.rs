@@ -280,7 +280,8 @@ impl Replica {
             "gap_wait",
             &Period(Duration::ZERO..=day),
             self.gap_wait,
-            "How long a message waits for the revisions before it, if its handler wants all of them.",
+            "How long a message waits for the revisions before it, if its handler wants all of them; \
+             longer while a worker of the queue may have one.",
         );
         self.unknown_model_ttl = section.value(
             "unknown_model_ttl",

@@ -335,6 +335,12 @@ pub trait Work: Send {
         instances: &[InstanceId],
     ) -> impl Future<Output = Result<Locked, StoreError>> + Send;
 
+    /// Since when a worker of the queue may have had messages that it is not done with.
+    fn held_since(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<Option<DateTime<Utc>>, StoreError>> + Send;
+
     /// Open letters of the instances, with the instance's place in `spans`; and letters of these
     /// messages that are closed, with `None`.
     fn others(

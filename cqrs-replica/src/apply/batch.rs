@@ -85,6 +85,8 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) refused: Refused,
     /// Whether the queue had open letters when the instances were locked.
     open_letters: bool,
+    /// Since when a worker may have had messages that it is not done with, as far as anybody asked.
+    pub(super) held_since: Option<DateTime<Utc>>,
     /// Whether no letters are taken up.
     pub(super) alone: bool,
     /// Whether rows were in each other's way before.
@@ -151,6 +153,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             closed: HashMap::new(),
             refused,
             open_letters: locked.open_letters,
+            held_since: Some(DateTime::UNIX_EPOCH),
             alone: false,
             repeated: false,
             wake: Vec::new(),
@@ -167,6 +170,9 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 others: Vec::new(),
                 dead: None,
             });
+        }
+        if items.iter().any(|item| item.letter().is_some()) {
+            batch.held_since = work.held_since(queue).await?;
         }
         for (instance, letter) in batch.others(work, items, locked.closed_letters).await? {
             match (instance, letter.message_id) {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Models,
-    letter::{Fault, in_words},
+    letter::{Fault, Reason, in_words},
 };
 
 /// The soonest that a letter is looked at again which another session may have in hand.
@@ -35,7 +35,7 @@ impl<B: Backend> Session<B> {
         let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
         // Those that other rows are in the way of, by letter.
         let mut obstructed: Option<HashMap<i64, Fault>> = None;
-        let (ids, outcome) = loop {
+        let (ids, slow, outcome) = loop {
             let mut plans = PlanSet::default();
             let (work, letters) = loop {
                 // A lane may wait for what this locks.
@@ -53,9 +53,15 @@ impl<B: Backend> Session<B> {
                 let (kept, backend) = (&mut self.plans, &mut self.backend);
                 plans.extend(kept.of(backend, models, missing, plans::LETTERS).await?);
             };
+            // One that the database did not take in time before may take long again, and would
+            // cost the others their transaction.
+            let (slow, letters): (Vec<_>, Vec<_>) = letters
+                .into_iter()
+                .partition(|letter| letter.reason == Reason::Database);
+            let slow: Vec<i64> = slow.iter().map(|letter| letter.id).collect();
             if letters.is_empty() {
                 drop(work);
-                break (Vec::new(), Ok(Vec::new()));
+                break (Vec::new(), slow, Ok(Vec::new()));
             }
             let context = Context {
                 models,
@@ -86,10 +92,10 @@ impl<B: Backend> Session<B> {
                     let by_letter = found.into_iter().map(|(at, fault)| (ids[at], fault));
                     obstructed = Some(by_letter.collect());
                 }
-                outcome => break (ids, outcome),
+                outcome => break (ids, slow, outcome),
             }
         };
-        let applied = match outcome {
+        let mut applied = match outcome {
             Ok(done) => self.tell(done),
             Err(failed) => {
                 // The same letters would be taken up again and again, and those behind them never.
@@ -97,9 +103,10 @@ impl<B: Backend> Session<B> {
                     Failed::Store(error) => drop(self.outlived(error).await?),
                     failed => observe::repeated(&self.recover(failed).await?, ids.len()),
                 }
-                self.one_by_one(models, policy, &ids).await?
+                self.one_by_one(models, policy, &ids, ASIDE).await?
             }
         };
+        applied.extend(self.one_by_one(models, policy, &slow, 1).await?);
         let next = if ids.len() >= limit {
             Some(Duration::ZERO)
         } else {
@@ -110,12 +117,14 @@ impl<B: Backend> Session<B> {
     }
 
     /// Applies letters each on its own. One that another transaction is in the way of, or that takes
-    /// too long, is set aside and holds back no other.
+    /// too long, is set aside and holds back no other; after so many of these the rest waits for the next
+    /// look.
     async fn one_by_one(
         &mut self,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         ids: &[i64],
+        most_aside: u32,
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::with_capacity(ids.len());
         let mut aside = 0;
@@ -135,7 +144,7 @@ impl<B: Backend> Session<B> {
                 Err(error) => return Err(error),
             }
             aside += 1;
-            if aside == ASIDE {
+            if aside == most_aside {
                 break;
             }
         }

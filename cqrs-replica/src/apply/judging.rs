@@ -1,6 +1,6 @@
 //! What to do with an item: the rules, and all that the rules need not know.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{Event, Signal, wire};
 
 use super::{
@@ -133,16 +133,30 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
     }
 
-    /// Whether a message has waited for its turn as long as it may.
+    /// Whether a message has waited for its turn as long as it may: what came before it would have been
+    /// applied by now, or is with nobody.
     fn has_waited(&self, item: &Item<'_>) -> bool {
         let wait = self.context.policy.gap_wait;
         match item.letter() {
             None => wait.is_zero(),
             Some(letter) if letter.reason == Reason::UnknownModel => {
                 TimeDelta::from_std(wait).is_ok_and(|wait| self.now - letter.created_at >= wait)
+                    && !self.is_held_up()
+            }
+            Some(letter) if letter.reason == Reason::Gap => {
+                letter.due_at <= self.now && !self.is_held_up()
             }
             Some(letter) => letter.due_at <= self.now,
         }
+    }
+
+    /// Whether a worker has had messages for so long that the one before a letter whose wait has ended
+    /// may be among them, also if it was delivered to another one before.
+    pub(super) fn is_held_up(&self) -> bool {
+        let wait = self.context.policy.gap_wait;
+        let half = TimeDelta::from_std(wait / 2).unwrap_or(TimeDelta::MAX);
+        let held = |since: DateTime<Utc>| self.now - since >= half;
+        !wait.is_zero() && self.held_since.is_some_and(held)
     }
 
     /// Whether an earlier revision of the instance is still in a letter that is not done with.

@@ -14,8 +14,9 @@ use crate::{
     table::TablePlan,
 };
 
-/// After how long a message is tried again that was set aside.
+/// After how long a message is tried again that was set aside: as long again as it has been one.
 pub(super) const ASIDE: Duration = Duration::from_secs(5);
+const LONGEST_ASIDE: Duration = Duration::from_mins(1);
 
 /// The pauses between looks at a letter that waits for a row which nobody announces. One that is
 /// announced is looked at too, seldom: it may come in other ways, or under another name.
@@ -93,7 +94,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
             ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
-            (Then::Aside, _) => Some(ASIDE),
+            (Then::Aside, _) => Some(self.aside_for(item)),
             (Then::Later, _) => Some(breaker::PAUSE),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
@@ -130,6 +131,13 @@ impl<S: ReplicaStore> Batch<'_, S> {
     fn is_early(&self, item: &Item<'_>) -> bool {
         item.letter()
             .is_some_and(|letter| letter.state == LetterState::Retrying && letter.due_at > self.now)
+    }
+
+    /// After how long an item is tried again that was set aside.
+    fn aside_for(&self, item: &Item<'_>) -> Duration {
+        let since = item.letter().map_or(self.now, |letter| letter.created_at);
+        let aside = (self.now - since).to_std().unwrap_or_default();
+        aside.clamp(ASIDE, LONGEST_ASIDE)
     }
 
     /// When the wait of an item for a row ends: a wait that has begun goes on.
@@ -219,10 +227,14 @@ impl<S: ReplicaStore> Batch<'_, S> {
         self.keep_waiting(at, item, Reason::Gap, until);
     }
 
-    /// How long a letter waits once more. Whoever is done with the one before it wakes it, so it is
+    /// How long a letter waits once more. Not long where only a busy worker keeps it waiting. Whoever is done with the one before it wakes it, so it is
     /// looked at ever more seldom: each look writes a row, and thousands may wait.
     fn wait_again(&self, letter: &TakenLetter) -> Duration {
-        let shortest = self.context.policy.gap_wait.max(Duration::from_secs(1));
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.is_held_up() {
+            return (self.context.policy.gap_wait / 4).max(SECOND);
+        }
+        let shortest = self.context.policy.gap_wait.max(SECOND);
         let waited = (self.now - letter.created_at).to_std().unwrap_or_default();
         waited.clamp(shortest, LONGEST_WAIT.max(shortest))
     }

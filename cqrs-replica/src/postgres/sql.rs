@@ -29,6 +29,7 @@ statements! {
     END_PROCESS = "end_process",
     FORGET_DELETES = "forget_deletes",
     FORGET_WORKERS = "forget_workers",
+    HELD_SINCE = "held_since",
     IDENTITY = "identity",
     IMPORT_LETTER = "import_letter",
     INSERT_LETTERS = "insert_letters",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, Event, InstanceKey, QueueName, StoreError,
     database::postgres::{PostgresConfig, classify},
@@ -139,6 +139,11 @@ impl Work for PostgresWork<'_> {
         Ok(locked)
     }
 
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query_scalar(sql::HELD_SINCE).bind(queue.as_str());
+        run(self.limit, held.fetch_one(&mut *self.tx)).await
+    }
+
     async fn others(
         &mut self,
         queue: &QueueName,
@@ -227,7 +232,8 @@ impl Work for PostgresWork<'_> {
                 known()
                     .map(|known| known.sync_id)
                     .collect::<Vec<Option<Uuid>>>(),
-            );
+            )
+            .bind(known().map(|known| known.ended).collect::<Vec<_>>());
         run(self.limit, save.execute(&mut *self.tx)).await?;
         Ok(())
     }
@@ -327,6 +333,7 @@ fn known(row: &PgRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Error>
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: row.try_get(4)?,
+        ended: row.try_get(8)?,
     };
     Ok(Some(known))
 }

@@ -17,6 +17,7 @@ fn live(revision: i64, at: i64) -> Known {
         deleted: false,
         counted: true,
         sync_id: None,
+        ended: None,
     }
 }
 
@@ -80,6 +81,43 @@ fn timed(known: Known, message: Facts, expected: Decision) {
             "{known:?} <- {message:?}"
         );
     }
+}
+
+#[test]
+fn what_is_from_before_a_delete_is_of_an_earlier_life() {
+    let reborn = after(
+        Some(&Known {
+            counted: false,
+            ..deleted(1, 30)
+        }),
+        &Facts {
+            counted: false,
+            ..facts(Signal::Save, 0, 60)
+        },
+    );
+    assert_eq!(reborn.ended, Some(time(30)));
+    timed(reborn, facts(Signal::Save, 5, 20), STALE);
+    timed(reborn, facts(Signal::Save, 5, 30), STALE);
+    timed(reborn, facts(Signal::Sync, 5, 20), STALE);
+    timed(reborn, facts(Signal::Sync, 1, 30), APPLY);
+    timed(reborn, facts(Signal::Save, 1, 31), APPLY);
+    // It is remembered for as long as this life lasts.
+    let later = after(Some(&reborn), &facts(Signal::Save, 1, 61));
+    assert_eq!(later.ended, Some(time(30)));
+    // Revisions that begin again at 0 say that the delete is still to come.
+    let known = Known {
+        counted: false,
+        ..live(5, 20)
+    };
+    let restarted = after(
+        Some(&known),
+        &Facts {
+            counted: false,
+            ..facts(Signal::Save, 0, 60)
+        },
+    );
+    assert_eq!(restarted.ended, Some(time(20)));
+    timed(restarted, facts(Signal::Save, 4, 19), STALE);
 }
 
 #[test]

@@ -26,6 +26,7 @@ statements! {
     PURGE_LETTERS = "purge_letters",
     FORGET_DELETES = "forget_deletes",
     FORGET_WORKERS = "forget_workers",
+    HELD_SINCE = "held_since",
     IMPORT_LETTER = "import_letter",
     INSERT_LETTERS = "insert_letters",
     KNOWN_STATES = "known_states",

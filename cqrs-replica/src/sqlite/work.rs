@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cqrs_core::{CqrsId, Event, InstanceKey, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
@@ -12,7 +12,7 @@ use super::{
     SqliteReplica,
     error::{run, try_run},
     letters, room, savepoint, sql,
-    stored::{optional_uuid, time},
+    stored::{optional_time, optional_uuid, time},
     tables::{self, TableWriter},
 };
 use crate::{
@@ -117,6 +117,12 @@ impl Work for SqliteWork<'_> {
         Ok(locked)
     }
 
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query(sql::HELD_SINCE).bind(queue.as_str());
+        let row = run(self.limit, held.fetch_one(&mut *self.tx)).await?;
+        optional_time(&row, 0).map_err(classify)
+    }
+
     async fn others(
         &mut self,
         queue: &QueueName,
@@ -191,6 +197,7 @@ impl Work for SqliteWork<'_> {
                     deleted,
                     counted,
                     known.sync_id,
+                    known.ended.map(|ended| ended.timestamp_micros()),
                 )
             })
             .collect();
@@ -295,6 +302,7 @@ fn known(row: &SqliteRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Er
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: optional_uuid(row, 4)?,
+        ended: optional_time(row, 8)?,
     };
     Ok(Some(known))
 }

@@ -8,3 +8,7 @@ create index cqrs_dead_letter_dead on cqrs_dead_letter (queue, cqrs_id, instance
 -- of a queue would be taken for that of a message.
 create index cqrs_dead_letter_age on cqrs_dead_letter (state, queue, updated_at)
     where next_attempt_at is null;
+
+-- The master's time of the end of the life before the present one: what is older belongs to that one. For
+-- masters that do not count revisions.
+alter table cqrs_replica_state add column ended integer;

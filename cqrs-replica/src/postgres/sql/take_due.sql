@@ -1,11 +1,19 @@
 -- cqrs-replica: take_due
 -- Letters that are due, and those of models that this worker knows and others did not; with them those
 -- of the instances whose rows have a value that one of them is to have: two rows that change places
--- can only be written together. Letters in another session's hands are passed over.
+-- can only be written together. Letters in another session's hands are passed over. Of those that the
+-- database did not take no more than a few, since they may take long again.
 with recursive due as (
     select id from cqrs_dead_letter
     where queue = $1 and next_attempt_at is not null and next_attempt_at <= statement_timestamp()
+      and reason <> 'database'
     order by next_attempt_at limit $3
+    for update skip locked
+), slow as (
+    select id from cqrs_dead_letter
+    where queue = $1 and next_attempt_at is not null and next_attempt_at <= statement_timestamp()
+      and reason = 'database'
+    order by next_attempt_at limit 10
     for update skip locked
 ), known as (
     select id from cqrs_dead_letter
@@ -36,5 +44,5 @@ with recursive due as (
 select id, state, reason, attempts, created_at, next_attempt_at, message_id, routing_key, body,
        traceparent, counted, forced, waits_for, waits_until
 from cqrs_dead_letter
-where id = any(array(select id from turn union select id from along))
+where id = any(array(select id from turn union select id from along union select id from slow))
 order by cqrs_id, instance_pk, revision, id

@@ -2,13 +2,22 @@
 -- Letters that are due, and those of models that this worker knows and others did not; with them those
 -- of the instances whose rows have a value that one of them is to have: two rows that change places
 -- can only be written together. Without its name the planner prefers an index that all waiting
--- letters share.
+-- letters share. Of those that the database did not take no more than a few, since they may take long
+-- again.
 with recursive turn (id) as (
     select id from (
         select id from cqrs_dead_letter
         where queue = ?1 and next_attempt_at is not null
           and next_attempt_at <= cast(unixepoch('now', 'subsec') * 1000000 as integer)
+          and reason <> 'database'
         order by next_attempt_at limit ?3)
+    union
+    select id from (
+        select id from cqrs_dead_letter
+        where queue = ?1 and next_attempt_at is not null
+          and next_attempt_at <= cast(unixepoch('now', 'subsec') * 1000000 as integer)
+          and reason = 'database'
+        order by next_attempt_at limit 10)
     union
     select id from (
         select id from cqrs_dead_letter indexed by cqrs_dead_letter_unknown

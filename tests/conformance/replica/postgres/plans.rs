@@ -14,7 +14,10 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
         "lock" | "states" | "applied_revisions" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
         "take_due" | "wake_referring" => "text, text[], bigint",
-        "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
+        "save" => {
+            "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[], \
+                   timestamptz[]"
+        }
         "supersede" | "letters_holding" => "text, text[], text[], bigint[]",
         "prune_letters" => "text, text, bigint, bigint",
         "prune_tombstones" => "text, bigint, bigint",
@@ -124,7 +127,7 @@ async fn hot_statements_use_their_indexes() {
                 "lock" => "'q', array['account'], array['7']",
                 _ => {
                     "'q', array['account'], array['7'], array[1], array[now()], array[false], \
-                     array[true], array[null]::uuid[]"
+                     array[true], array[null]::uuid[], array[null]::timestamptz[]"
                 }
             };
             let plan = plan(&mut connection, name, parameters).await;
