@@ -118,7 +118,12 @@ pub(super) async fn execute<S: Database>(
         arguments,
     };
     let task = WithQueue { config, round };
-    broker::browse(config.require_broker()?, "cqrs-replica", task).await
+    Box::pin(broker::browse(
+        config.require_broker()?,
+        "cqrs-replica",
+        task,
+    ))
+    .await
 }
 
 struct WithQueue<'c, S: Database> {
@@ -198,7 +203,7 @@ impl<S: Database> Round<S> {
         let (mut reports, mut failed) = (Vec::new(), Vec::new());
         for cqrs_id in &self.cqrs_ids {
             let (store, models, options) = (&self.store, &self.models, &self.options);
-            match reconcile(store, models, master, look, cqrs_id, options).await {
+            match Box::pin(reconcile(store, models, master, look, cqrs_id, options)).await {
                 Ok(report) => {
                     report.export();
                     reports.push(report);
