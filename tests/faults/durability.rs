@@ -42,7 +42,10 @@ async fn only_what_a_crash_leaves_is_published() -> Result<()> {
     let fetched = session.fetch(&slots, &Position::START, 500).await?;
     let count = "select count(*) from cqrs_outbox";
     let visible: i64 = sqlx::query_scalar(count).fetch_one(&mut writer).await?;
-    ensure!(fetched.rows.len() as i64 == visible, "{visible} rows");
+    ensure!(
+        i64::try_from(fetched.rows.len())? == visible,
+        "{visible} rows"
+    );
     server.kill().await?;
     server.start().await?;
 
@@ -58,6 +61,6 @@ async fn only_what_a_crash_leaves_is_published() -> Result<()> {
     let again = session.fetch(&slots, &fetched.position, 500).await?;
     ensure!(again.position == Position::START && again.more);
     let again = session.fetch(&slots, &again.position, 500).await?;
-    ensure!(again.rows.len() as i64 == visible);
+    ensure!(i64::try_from(again.rows.len())? == visible);
     Ok(())
 }

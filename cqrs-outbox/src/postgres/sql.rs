@@ -25,6 +25,7 @@ pub(super) const SET_ASIDE: &str = include_str!("sql/set_aside.sql");
 pub(super) const SETTLE: &str = include_str!("sql/settle.sql");
 pub(super) const BACKLOG: &str = include_str!("sql/backlog.sql");
 pub(super) const BACKLOG_ESTIMATE: &str = include_str!("sql/backlog_estimate.sql");
+pub(super) const DEAD_IDS: &str = include_str!("sql/dead_ids.sql");
 pub(super) const DEAD_LIST: &str = include_str!("sql/dead_list.sql");
 pub(super) const DEAD_SHOW: &str = include_str!("sql/dead_show.sql");
 pub(super) const DEAD_PAGE: &str = include_str!("sql/dead_page.sql");

@@ -60,6 +60,8 @@ async fn a_filled_outbox_keeps_its_rows_and_its_ids() {
         .await
         .unwrap();
     assert_eq!(after, before);
+    let sql = std::fs::read_to_string(format!("{root}0006_dead_rows.sql")).unwrap();
+    connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
     connection
         .execute("insert into cqrs_record (cqrs_id, key, data) values ('account', 1, '{}')")
         .await

@@ -246,6 +246,26 @@ pub(super) async fn an_id_that_is_given_again_may_die_again<F: Fixture>(fixture:
     assert_eq!((left[0].id, left[0].outbox_id), (two, first.id));
 }
 
+/// Of the ids of dead rows, the first ones are given again, as on a server that logical replication has
+/// filled.
+pub(super) async fn dead_rows_die_on_where_their_ids_have_stopped<F: Fixture>(fixture: F) {
+    let mut session = fixture.session().await;
+    bury(&fixture, &mut session, &[row(1, "a"), row(1, "b")]).await;
+    fixture
+        .execute("alter table cqrs_outbox_dead alter column id restart")
+        .await;
+    let mut session = fixture.session().await;
+    let added = bury(&fixture, &mut session, &[row(1, "c")]).await;
+    let newest = session.dead_list(1).await.unwrap();
+    assert_eq!(newest[0].outbox_id, added[0].id);
+    assert_eq!(
+        fixture
+            .number("select count(distinct id) from cqrs_outbox_dead")
+            .await,
+        3
+    );
+}
+
 /// The dead rows of an outbox as it was before they had ids of their own: 7 and 9. They keep them.
 pub(super) async fn dead_rows_of_before_keep_their_ids<F: Fixture>(fixture: F) {
     let mut session = fixture.session().await;

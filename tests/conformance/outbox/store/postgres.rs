@@ -195,6 +195,7 @@ conformance!(Database:
     dead::a_retried_row_does_not_expire_again,
     dead::retrying_everything_keeps_the_order,
     dead::an_id_that_is_given_again_may_die_again,
+    dead::dead_rows_die_on_where_their_ids_have_stopped,
     dead::discarded_rows_are_gone,
     backlog::the_backlog_is_counted,
     backlog::a_large_backlog_is_counted_in_part,

@@ -1,7 +1,5 @@
 //! One transaction with very many rows, read page by page while others go on.
 
-use std::time::Instant;
-
 use cqrs_outbox::OutboxSession;
 use sqlx::Executor;
 
@@ -35,7 +33,7 @@ async fn others_are_served_while_a_large_transaction_is_read() {
         others.push((added[0].id, added[1].id));
     }
 
-    let (started, mut pages, mut turns) = (Instant::now(), 0, Vec::new());
+    let (mut pages, mut turns) = (0, Vec::new());
     loop {
         let fetched = session
             .fetch(&all_slots(), &series.position, 500)
@@ -59,11 +57,6 @@ async fn others_are_served_while_a_large_transaction_is_read() {
             break;
         }
     }
-    println!(
-        "{} rows in {pages} pages, {:?}",
-        series.found.len(),
-        started.elapsed()
-    );
     assert_eq!(series.found.len(), 202_000);
     let page = |wanted| turns.iter().find(|(id, _)| *id == wanted).unwrap().1;
     for (turn, (other, behind)) in others.iter().enumerate() {

