@@ -69,7 +69,11 @@ pub trait ReplicaSession: Send + 'static {
     /// Keeps a message that the database, though it answers, fails to take again and again: its
     /// statement takes too long, or another transaction holds its row. Judges it as [`Self::apply`]
     /// does, but touches neither the model's table nor its handler: what would apply becomes a
-    /// letter that is retried soon, and no attempt is counted. The answer is durable.
+    /// letter that is retried soon, and no attempt is counted. What the database does not store so is
+    /// kept by its bytes alone. The answer is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]: the database answers and keeps the message in no form.
     ///
     /// Cancellation: as with [`Self::apply`].
     fn set_aside(
