@@ -139,7 +139,8 @@ pub(super) async fn execute<S: Database>(
         bail!("the dump is incomplete: {why}{removed}");
     }
     if let Some(error) = refused {
-        return Err(error).context("all rows of the dump are there; those that it does not have");
+        return Err(error)
+            .context("the dump is loaded; the rows that it lacks were not all removed");
     }
     if load.clear && loaded.filtered {
         bail!(
