@@ -128,11 +128,10 @@ pub(super) async fn execute<S: Database>(
     };
     output::report(&Outcome::new(loaded.clone(), cleared), load.json)?;
     if let Some(line) = loaded.stopped_at {
-        bail!(match load.clear {
-            true => "stopped before the end, and none was removed: load it again from its start"
-                .to_owned(),
-            false => format!("stopped before the end: go on with --from-line {line}"),
-        });
+        if load.clear {
+            bail!("stopped before the end, and none was removed: load it again from its start");
+        }
+        bail!("stopped before the end: go on with --from-line {line}");
     }
     if let Some(why) = loaded.incomplete {
         let removed = if load.clear { "; none was removed" } else { "" };
