@@ -69,9 +69,10 @@ impl<I: Stream<Item = io::Result<String>> + Unpin> KeyLines<I> {
     /// The keys of the next line; `None` after the last one of a whole stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<InstanceKey>>, TableError> {
         let Some(line) = self.input.next().await else {
-            return match self.ended || !self.ends_with_mark {
-                true => Ok(None),
-                false => Err(TableError::Incomplete),
+            return if self.ended || !self.ends_with_mark {
+                Ok(None)
+            } else {
+                Err(TableError::Incomplete)
             };
         };
         self.line += 1;

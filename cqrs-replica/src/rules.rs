@@ -67,6 +67,10 @@ pub(crate) struct Facts {
 
 /// How a model wants its messages judged.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "rules that are independent of each other"
+)]
 pub(crate) struct Terms {
     /// How far the clocks of other masters may differ.
     pub(crate) tolerance: TimeDelta,

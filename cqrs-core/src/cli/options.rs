@@ -19,7 +19,7 @@ pub struct Options {
     pub database: Option<SecretUrl>,
 
     /// The broker, instead of broker.url; visible in the list of processes, so that a password is better
-    /// kept in the file or in CQRS_BROKER_URL.
+    /// kept in the file or in the environment.
     #[arg(long, value_name = "URL", value_parser = url, global = true)]
     pub broker: Option<SecretUrl>,
 

@@ -30,9 +30,10 @@ impl SecretUrl {
         };
         Err(UnknownParameter {
             // This may be no parameter but the end of a password with a `?` in it.
-            name: match query.contains('@') {
-                true => "***".to_owned(),
-                false => format!("{name:?}"),
+            name: if query.contains('@') {
+                "***".to_owned()
+            } else {
+                format!("{name:?}")
             },
             known: known.join(", "),
         })

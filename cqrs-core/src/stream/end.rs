@@ -35,6 +35,7 @@ impl DumpEnd {
     ///
     /// # Errors
     /// It is an end mark that is not whole.
+    #[must_use]
     pub fn parse(line: &[u8]) -> Option<Result<Self, StreamError>> {
         /// The line.
         #[derive(Deserialize)]

@@ -105,6 +105,7 @@ pub trait SourceReader: fmt::Debug + Send + 'static {
     const LOCKS_INSTANCES: bool;
 
     /// Whether a failure may be about the content of one row, so that the others can be read without it.
+    #[must_use]
     fn is_of_a_row(error: &StoreError) -> bool {
         let _ = error;
         false

@@ -128,18 +128,18 @@ pub(super) async fn execute<S: Database>(
     };
     output::report(&Outcome::new(loaded.clone(), cleared), load.json)?;
     if let Some(line) = loaded.stopped_at {
-        bail!(match load.clear {
-            true => "stopped before the end, and none was removed: load it again from its start"
-                .to_owned(),
-            false => format!("stopped before the end: go on with --from-line {line}"),
-        });
+        if load.clear {
+            bail!("stopped before the end, and none was removed: load it again from its start");
+        }
+        bail!("stopped before the end: go on with --from-line {line}");
     }
     if let Some(why) = loaded.incomplete {
         let removed = if load.clear { "; none was removed" } else { "" };
         bail!("the dump is incomplete: {why}{removed}");
     }
     if let Some(error) = refused {
-        return Err(error).context("all rows of the dump are there; those that it does not have");
+        return Err(error)
+            .context("the dump is loaded; the rows that it lacks were not all removed");
     }
     if load.clear && loaded.filtered {
         bail!(

@@ -35,7 +35,7 @@ pub use table::ReconcileTable;
 
 use self::{
     compare::{Compared, Comparer},
-    look::Scanner,
+    look::{Look, Scanner},
 };
 use crate::{
     DeleteLimit, Models, ReplicaSession, TableModel, TooManyDeletes,
@@ -186,7 +186,7 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         .filter_map(|row| Some(FoundRow::new(row, row.difference?)));
     report.found = found.collect();
     if options.repair {
-        report.refused = refused(&wrong, &report, sides.reader.count(&table).await?, options);
+        report.refused = refused(&wrong, &look, options);
     }
     if options.repair && report.refused.is_none() && !wrong.is_empty() {
         let mut session = store.session().await?;
@@ -207,19 +207,14 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
 }
 
 /// Why nothing is to be mended: a wrong master would have its rows sent as well as ours deleted.
-fn refused(
-    wrong: &[Compared],
-    report: &Reconciled,
-    known: u64,
-    options: &ReconcileOptions,
-) -> Option<TooManyDeletes> {
+fn refused(wrong: &[Compared], look: &Look, options: &ReconcileOptions) -> Option<TooManyDeletes> {
     let extra = |row: &&Compared| row.difference == Some(Difference::Extra);
     let deletes = wrong.iter().filter(extra).count() as u64;
     // Of more differences than a round deals with, the next rounds would delete their share.
-    let rows = if report.more { 0 } else { known };
+    let rows = if look.more { 0 } else { look.ours };
     let checked = options.max_deletes.check(deletes, rows);
     checked.err().map(|refused| TooManyDeletes {
-        rows: refused.rows.max(known),
+        rows: refused.rows.max(look.ours),
         ..refused
     })
 }
