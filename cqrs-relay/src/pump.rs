@@ -27,7 +27,7 @@ use std::{
 };
 
 use cqrs_core::Slot;
-use cqrs_outbox::{Epoch, Position};
+use cqrs_outbox::{Epoch, OutboxRow, Position};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -196,9 +196,13 @@ impl Pump {
         }
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             while lane.up && lane.out.len() < BATCHES_OUT && !self.window.is_idle(number) {
+                let admits = |row: &OutboxRow| self.destinations.admits(row);
                 let rows = self
                     .window
-                    .take(number, self.config.batch_size, BATCH_BYTES);
+                    .take(number, self.config.batch_size, BATCH_BYTES, admits);
+                if rows.is_empty() {
+                    break;
+                }
                 lane.out.push_back(self.life);
                 // A lane that is gone ends the relay: the supervisor sees to it.
                 drop(self.ends.lanes[number].send(Batch {

@@ -9,6 +9,8 @@ mod captured;
 mod catalog;
 mod dead_letters;
 mod freshness;
+#[cfg(feature = "servers")]
+mod full_queue;
 mod hot_instance;
 #[cfg(feature = "servers")]
 mod late_commits;

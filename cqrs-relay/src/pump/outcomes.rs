@@ -90,6 +90,7 @@ impl Pump {
     /// Answers whether a destination has gone down.
     fn note_refused(&mut self, row: OutboxRow, outcome: Outcome) -> bool {
         if !self.share.works_on(row.slot) || self.stopping.is_some() {
+            self.destinations.returned(&row);
             meter::dropped(Dropped::Slot, self.window.forget(&row));
             return false;
         }
