@@ -38,6 +38,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "capture_sessions",
             sql: include_str!("../../migrations/postgres/outbox/0005_capture_sessions.sql"),
         },
+        Migration {
+            number: 6,
+            name: "capture_refusals",
+            sql: include_str!("../../migrations/postgres/outbox/0006_capture_refusals.sql"),
+        },
     ],
 };
 
