@@ -18,6 +18,8 @@ pub struct WorkerConfig {
     pub dead_letter_queue: Option<QueueName>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
+    /// The longest body that is applied, in bytes; what is longer is kept as a letter. Default: 16 MiB.
+    pub max_message_bytes: usize,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
     /// Default: 4.
     pub lanes: u16,
@@ -50,6 +52,7 @@ impl WorkerConfig {
             dead_letter_queue: QueueName::new(&format!("dead_letter_{queue}")).ok(),
             apply: ApplyPolicy::new(queue),
             prefetch: NonZeroU16::MIN.saturating_add(999),
+            max_message_bytes: cqrs_core::wire::DEFAULT_MAX_BODY,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),

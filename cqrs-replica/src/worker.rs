@@ -221,6 +221,7 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
         let receiver = Receiver {
             transport: self.transport.clone(),
             subscription: self.subscription(),
+            max_message_bytes: self.config.max_message_bytes,
             lanes,
             finished: results,
             clock: Arc::clone(&self.clock),

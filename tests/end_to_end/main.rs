@@ -9,6 +9,7 @@ mod captured;
 mod catalog;
 mod dead_letters;
 mod freshness;
+mod large_events;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;

@@ -30,6 +30,8 @@ const GOOD: Duration = Duration::from_secs(10);
 pub(crate) struct Receiver<T: Transport> {
     pub(crate) transport: T,
     pub(crate) subscription: Subscription,
+    /// The longest body that is applied, in bytes.
+    pub(crate) max_message_bytes: usize,
     pub(crate) lanes: Lanes,
     pub(crate) finished: mpsc::UnboundedReceiver<Vec<Ticket>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -160,7 +162,7 @@ impl<T: Transport> Receiver<T> {
         let ticket = self.hand.took(&delivery, self.clock.monotonic());
         let job = Job {
             ticket,
-            message: Incoming::new(delivery),
+            message: Incoming::within(delivery, self.max_message_bytes),
         };
         if !self.lanes.send(job) {
             tracing::debug!("a lane has ended; so will the worker");
