@@ -38,6 +38,8 @@ pub(crate) struct Draft {
     pub(crate) produced: bool,
     /// Not for replicas: deletes what they have, or is nothing.
     pub(crate) filtered: bool,
+    /// Replicas may have it from before: it was for them then.
+    pub(crate) was_published: bool,
     /// The state; of a delete nothing.
     pub(crate) data: Option<String>,
     /// What a delete carries, also one that a filter makes.
@@ -154,6 +156,7 @@ impl Change {
                     instance_pk: other,
                 });
             }
+            draft.was_published = before.should_sync();
             if draft.tracked == Tracked::None {
                 return Ok(());
             }
@@ -349,6 +352,7 @@ pub(crate) fn draft(
         signal,
         produced: true,
         filtered: false,
+        was_published: false,
         data: None,
         custom: None,
         tracked,
