@@ -28,7 +28,7 @@ use cqrs_core::{
 use crate::{
     Problem, RecordError, Recorder,
     about::About,
-    change::Draft,
+    change::{Draft, Filtered},
     entry::{Effect, Entry, Place},
     previous,
 };
@@ -119,10 +119,10 @@ pub(crate) enum Outcome {
 impl Outcome {
     fn then(self, change: &Draft) -> Self {
         match (self, change.signal) {
-            (Self::Delete, _) if change.filtered => Self::Delete,
+            (Self::Delete, _) if change.filtered() => Self::Delete,
             // It was published, recorded or not: a dump may have taken it to a replica.
-            _ if change.filtered && change.was_published => Self::Delete,
-            _ if change.filtered => Self::Drop,
+            _ if change.filter == Filtered::Leaves => Self::Delete,
+            _ if change.filtered() => Self::Drop,
             (_, Signal::Delete) => Self::Delete,
             (Self::Nothing, Signal::Sync) if change.queue.is_some() => Self::Nothing,
             (Self::Nothing | Self::Sync, Signal::Sync) => Self::Sync,
@@ -156,7 +156,7 @@ impl<'d> Sum<'d> {
     pub(crate) fn add(&mut self, index: Option<usize>, change: &'d Draft, place: Option<Place>) {
         let before = self.outcome;
         self.outcome = before.then(change);
-        if change.filtered || change.signal == Signal::Delete {
+        if change.filtered() || change.signal == Signal::Delete {
             self.previous = None;
             let mut pending = Pending {
                 change,

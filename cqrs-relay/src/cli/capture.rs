@@ -307,9 +307,10 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_sent_are_named() {
         assert_eq!(warning(&Unsendable::default()), None);
-        let mut found = Unsendable::default();
-        found.rows = 1;
-        found.examples = vec!["\"\" (its key is empty)".to_owned()];
+        let mut found = Unsendable {
+            rows: 1,
+            examples: vec!["\"\" (its key is empty)".to_owned()],
+        };
         let told = warning(&found).unwrap();
         assert!(told.starts_with("1 row of the table cannot be sent: \"\" (its key is empty)."));
         found.rows = 7;

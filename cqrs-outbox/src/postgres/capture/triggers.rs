@@ -181,7 +181,7 @@ pub(super) fn body(source: &Source, home: &str, columns: &[Column]) -> Result<St
         .collect();
     let is_key = |(name, _): &&&Column| source.model().key.contains(name);
     let key: Vec<&Column> = used.iter().filter(is_key).copied().collect();
-    let changes = |columns: &[&Column]| {
+    let compared = |columns: &[&Column]| {
         let list = |of: fn(&Column) -> &String| {
             let texts = columns
                 .iter()
@@ -194,8 +194,8 @@ pub(super) fn body(source: &Source, home: &str, columns: &[Column]) -> Result<St
             list(|column| &column.1)
         )
     };
-    let changed = rows.changed(home, &changes(&key));
-    let columns_changed = changes(&used);
+    let changed = rows.changed(home, &compared(&key));
+    let columns_changed = compared(&used);
     let truncated = batches(&rows.removed(" from only \0"));
     let (before, after) = truncated.split_once('\0').unwrap_or((&truncated, ""));
     let quote = |text: &str| {

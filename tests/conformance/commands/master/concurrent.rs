@@ -191,20 +191,20 @@ pub(crate) async fn what_leaves_during_a_dump_does_not_come_back<W: World>(world
     }
     snapshot.close().await;
     assert!(dumped.contains_key("199") && dumped.contains_key("204"));
-    let deletes = database
+    let ends = database
         .rows("select instance_pk, cast(revision as text) from cqrs_outbox where signal = 'DELETE'")
         .await?;
     for key in ["200", "201", "202", "203"] {
         let Some(revision) = dumped.get(key) else {
             continue;
         };
-        let later = deletes.iter().any(|row| {
+        let later = ends.iter().any(|row| {
             row[0].as_deref() == Some(key)
                 && row[1].as_deref().and_then(|text| text.parse().ok()) > Some(*revision)
         });
         assert!(
             later,
-            "{key} is in the dump, and nothing takes it back: {deletes:?}"
+            "{key} is in the dump, and nothing takes it back: {ends:?}"
         );
     }
     Ok(())
