@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cqrs_core::RetryPolicy;
+use cqrs_core::{RetryPolicy, wire};
 
 /// What a relay does with a row whose time to live has run out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,9 @@ pub struct RelayConfig {
     pub window: usize,
     /// About how many bytes of bodies are held in memory. Default: 64 MiB.
     pub window_bytes: usize,
+    /// The longest body that is sent, in bytes: what is longer is dead at once. No more than the broker
+    /// takes. Default: 16 MiB.
+    pub max_message_bytes: usize,
     /// How many connections publish at the same time. Default: 2.
     pub publishers: u16,
     /// How long slots are safe from other relays after a sign of life. All relays of one outbox
@@ -57,6 +60,7 @@ impl Default for RelayConfig {
             batch_size: 500,
             window: 2_000,
             window_bytes: 64 * 1024 * 1024,
+            max_message_bytes: wire::DEFAULT_MAX_BODY,
             publishers: 2,
             lease: Duration::from_secs(2),
             poll_interval: Duration::from_millis(250),
@@ -83,6 +87,7 @@ impl RelayConfig {
                 "window is less than batch_size",
             ),
             (self.window_bytes > 0, "window_bytes is 0"),
+            (self.max_message_bytes > 0, "max_message_bytes is 0"),
             (
                 (1..=16).contains(&self.publishers),
                 "publishers is not between 1 and 16",

@@ -275,6 +275,22 @@ impl Incoming {
         Self::restored(message_id, routing_key, body, headers)
     }
 
+    /// Reads a delivery whose body is no longer than `limit` bytes. A longer one is left unread, so that it
+    /// is kept as a letter: a retry reads it.
+    #[must_use]
+    pub(crate) fn within(delivery: Delivery, limit: usize) -> Self {
+        if delivery.body.len() <= limit {
+            return Self::new(delivery);
+        }
+        Self {
+            message_id: delivery.message_id,
+            routing_key: delivery.routing_key,
+            body: delivery.body,
+            headers: delivery.headers,
+            event: None,
+        }
+    }
+
     /// Reads a body that was kept with what came beside it.
     pub(crate) fn restored(
         message_id: Option<Uuid>,

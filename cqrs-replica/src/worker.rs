@@ -228,6 +228,7 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
             subscription: self.subscription(),
             budget: self.config.prefetch_bytes,
             window: Window::new(self.config.prefetch, self.config.prefetch_bytes),
+            max_message_bytes: self.config.max_message_bytes,
             lanes,
             finished: results,
             clock: Arc::clone(&self.clock),

@@ -12,6 +12,7 @@ mod freshness;
 #[cfg(feature = "servers")]
 mod full_queue;
 mod hot_instance;
+mod large_events;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;

@@ -118,7 +118,8 @@ fn finite(value: &str, then: &str) -> String {
     )
 }
 
-/// As [`crate::form::duration`] writes it; with months, as the database does.
+/// As [`crate::form::duration`] writes it; with months, or longer than 64 bits of microseconds, as the
+/// database does.
 fn interval(value: &str) -> String {
     let micros = format!("(extract(epoch from {value}) * 1000000)::bigint");
     let clock = |micros: &str| {
@@ -138,6 +139,7 @@ fn interval(value: &str) -> String {
     let [ago_hours, ago_minutes, ago_seconds] = clock(&ago);
     format!(
         "case when extract(year from {value}) <> 0 or extract(month from {value}) <> 0 \
+         or abs(extract(epoch from {value})) > 9000000000000 \
          then to_json({value}::text)::text \
          when {micros} < 0 then '\"-' || {ago} / 86400000000 || ' days -' || {ago_hours} || ':' \
          || {ago_minutes} || ':' || {ago_seconds} || '\"' \

@@ -49,6 +49,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "publishing",
             sql: include_str!("../../migrations/postgres/outbox/0007_publishing.sql"),
         },
+        Migration {
+            number: 8,
+            name: "capture_refusals",
+            sql: include_str!("../../migrations/postgres/outbox/0008_capture_refusals.sql"),
+        },
     ],
 };
 

@@ -40,6 +40,7 @@ pub(super) const CAPTURE_HOME: &str = include_str!("sql/capture_home.sql");
 pub(super) const CAPTURE_ENTRY: &str = include_str!("sql/capture_entry.sql");
 pub(super) const CAPTURE_LIST: &str = include_str!("sql/capture_list.sql");
 pub(super) const CAPTURE_REMOVE: &str = include_str!("sql/capture_remove.sql");
+pub(super) const CAPTURE_COLUMNS: &str = include_str!("sql/capture_columns.sql");
 pub(super) const CAPTURE_TABLE: &str = include_str!("sql/capture_table.sql");
 pub(super) const CAPTURE_RELATIONS: &str = include_str!("sql/capture_relations.sql");
 pub(super) const CAPTURE_TRIGGERS: &str = include_str!("sql/capture_triggers.sql");

@@ -96,7 +96,7 @@ pub struct Source {
     /// For each of these the collation of the key's index, where it is not the column's.
     key_collations: Vec<Option<String>>,
     /// All columns, for filters may name those that are not published.
-    columns: Vec<SourceColumn>,
+    pub(crate) columns: Vec<SourceColumn>,
 }
 
 impl Source {

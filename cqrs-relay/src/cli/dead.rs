@@ -32,6 +32,7 @@ impl WithStore for DeadCommand {
                         rows(retried.superseded)
                     ))?;
                 }
+                ensure_sendable(&store, &which).await?;
                 all_found(&which, retried.retried + retried.superseded)
             }
             Self::Discard { which, yes } => {
@@ -46,6 +47,23 @@ impl WithStore for DeadCommand {
             }
         }
     }
+}
+
+/// Fails when one of those named has no event to send.
+async fn ensure_sendable<S: OutboxStore>(store: &S, which: &Which) -> anyhow::Result<()> {
+    let Which::Ids(ids) = which else {
+        return Ok(());
+    };
+    for id in ids {
+        let row = dead::show(store, *id).await?;
+        if row.is_some_and(|row| row.body.is_empty()) {
+            bail!(
+                "dead row {id} was refused when it was captured and has no event to send: mend what \
+                 its error says, `cqrs-relay sync` its instance, and discard the row"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Fails when some of those named are not there.

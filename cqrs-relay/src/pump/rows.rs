@@ -1,5 +1,7 @@
 //! What to do with a row that comes from the outbox.
 
+use std::time::Duration;
+
 use cqrs_outbox::{DeadReason, OutboxRow};
 use tokio::time::Instant;
 
@@ -92,17 +94,25 @@ impl Pump {
             };
             row.body = body;
         }
-        match row_fault::of(&row) {
-            Some(fault) => self.fail(&row, fault),
-            None => self.window.admit(row),
+        if let Some(fault) = row_fault::too_long(&row, self.config.max_message_bytes) {
+            self.give_up(&row, fault, None);
+        } else if let Some(fault) = row_fault::of(&row) {
+            self.fail(&row, fault);
+        } else {
+            self.window.admit(row);
         }
         Ok(())
     }
 
     /// The row cannot be sent, and it is nobody else's fault. Holds back its instance.
     fn fail(&mut self, row: &OutboxRow, fault: String) {
+        let delay = self.config.retry.delay(row.attempts.saturating_add(1));
+        self.give_up(row, fault, delay);
+    }
+
+    /// Puts the row off for so long, or for good.
+    fn give_up(&mut self, row: &OutboxRow, fault: String, delay: Option<Duration>) {
         let attempts = row.attempts.saturating_add(1);
-        let delay = self.config.retry.delay(attempts);
         tracing::warn!(
             cqrs_id = %row.instance.cqrs_id,
             instance_pk = row.instance.instance_pk,

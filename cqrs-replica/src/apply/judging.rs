@@ -178,6 +178,11 @@ impl<S: ReplicaStore> Batch<'_, S> {
 fn unreadable(item: &Item<'_>) -> String {
     match wire::decode(&item.incoming().body) {
         Err(error) => in_words(&error),
-        Ok(_) => "`cqrs_revision` is negative".to_owned(),
+        Ok(event) if event.revision.0 < 0 => "`cqrs_revision` is negative".to_owned(),
+        Ok(_) => format!(
+            "the body is {} bytes long, which is more than `broker.max_message_bytes` allows: raise it, \
+             and retry the letter",
+            item.incoming().body.len()
+        ),
     }
 }

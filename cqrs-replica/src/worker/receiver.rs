@@ -47,6 +47,8 @@ pub(crate) struct Receiver<T: Transport> {
     /// How many bytes of messages may be in hand.
     pub(crate) budget: usize,
     pub(crate) window: Window,
+    /// The longest body that is applied, in bytes.
+    pub(crate) max_message_bytes: usize,
     pub(crate) lanes: Lanes,
     pub(crate) finished: mpsc::UnboundedReceiver<Vec<Ticket>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -259,7 +261,7 @@ impl<T: Transport> Receiver<T> {
     fn take(&mut self, delivery: Delivery) -> Option<NonZeroU16> {
         metrics::received(delivery.redelivered);
         let (tag, body) = (delivery.tag, delivery.body.len());
-        let message = Incoming::new(delivery);
+        let message = Incoming::within(delivery, self.max_message_bytes);
         let bytes = window::cost(&message);
         let ticket = self.hand.took(tag, bytes, self.clock.monotonic());
         if !self.lanes.send(Job { ticket, message }) {
