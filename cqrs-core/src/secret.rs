@@ -1,5 +1,8 @@
 //! Connection strings whose password is never printed.
 
+#[cfg(any(feature = "postgres", feature = "rabbitmq"))]
+mod parameters;
+
 use std::fmt;
 
 /// A URL that may hold a password. `Debug` and `Display` show `***` in its place.
@@ -53,10 +56,9 @@ impl SecretUrl {
         };
         shown.push_str(path);
         if let Some(query) = query {
+            // A name with a mistake in it may be that of a password.
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-                Some((name, _)) if name.to_ascii_lowercase().contains("password") => {
-                    format!("{name}=***")
-                }
+                Some((name, _)) if !SHOWN.contains(&name) => format!("{name}=***"),
                 _ => pair.to_owned(),
             });
             shown.push('?');
@@ -65,6 +67,27 @@ impl SecretUrl {
         shown
     }
 }
+
+/// Parameters whose values may be seen by anyone.
+const SHOWN: &[&str] = &[
+    "application_name",
+    "cache",
+    "channel_max",
+    "connection_timeout",
+    "dbname",
+    "frame_max",
+    "heartbeat",
+    "host",
+    "hostaddr",
+    "immutable",
+    "mode",
+    "port",
+    "ssl-mode",
+    "sslmode",
+    "statement-cache-capacity",
+    "user",
+    "vfs",
+];
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +112,11 @@ mod tests {
             ("amqp://guest@h:5672/%2f", "amqp://guest@h:5672/%2f"),
             (
                 "postgres://h/db?user=u&password=p&x=1",
-                "postgres://h/db?user=u&password=***&x=1",
+                "postgres://h/db?user=u&password=***&x=***",
+            ),
+            (
+                "postgres://h/db?passwrd=p&sslmode=require",
+                "postgres://h/db?passwrd=***&sslmode=require",
             ),
             ("sqlite://shop.db", "sqlite://shop.db"),
             ("postgres://u:p?x@h/db", "postgres://***@h/db"),

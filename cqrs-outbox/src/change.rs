@@ -36,8 +36,8 @@ pub(crate) struct Draft {
     pub(crate) signal: Signal,
     /// Its model is published.
     pub(crate) produced: bool,
-    /// Not for replicas: deletes what they have, or is nothing.
-    pub(crate) filtered: bool,
+    /// What the model's filter says of it.
+    pub(crate) filter: Filtered,
     /// The state; of a delete nothing.
     pub(crate) data: Option<String>,
     /// What a delete carries, also one that a filter makes.
@@ -52,6 +52,17 @@ pub(crate) struct Draft {
     /// What makes the meta data if none were given.
     pub(crate) meta_of: MetaOf,
     pub(crate) trace: Option<TraceContext>,
+}
+
+/// What a model's filter says of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filtered {
+    /// It is for replicas.
+    Passes,
+    /// Not for replicas: deletes what they have, or is nothing.
+    Out,
+    /// Not for replicas, and it was before: deletes what they may have, recorded or not.
+    Leaves,
 }
 
 /// [`Master::meta`] of the model.
@@ -124,8 +135,10 @@ impl Change {
             if !M::PRODUCE {
                 return Ok(draft);
             }
-            draft.filtered = !model.should_sync();
-            if signal == Signal::Delete || draft.filtered {
+            if !model.should_sync() {
+                draft.filter = Filtered::Out;
+            }
+            if signal == Signal::Delete || draft.filtered() {
                 draft.custom = model
                     .delete_data(signal, before)
                     .map(|data| json("custom", &data))
@@ -153,6 +166,9 @@ impl Change {
                     cqrs_id: M::CQRS_ID.to_owned(),
                     instance_pk: other,
                 });
+            }
+            if draft.filtered() && before.should_sync() {
+                draft.filter = Filtered::Leaves;
             }
             if draft.tracked == Tracked::None {
                 return Ok(());
@@ -275,6 +291,11 @@ impl Draft {
         RecordError::invalid(self.cqrs_id.as_str(), &self.instance_pk, problem)
     }
 
+    /// Whether it is not for replicas.
+    pub(crate) fn filtered(&self) -> bool {
+        self.filter != Filtered::Passes
+    }
+
     /// The state as an object; of a delete, or a filtered change, an empty one.
     pub(crate) fn object(&self) -> Object {
         let data = self.data.as_deref().unwrap_or("{}");
@@ -348,7 +369,7 @@ pub(crate) fn draft(
         key,
         signal,
         produced: true,
-        filtered: false,
+        filter: Filtered::Passes,
         data: None,
         custom: None,
         tracked,

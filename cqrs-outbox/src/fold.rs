@@ -28,7 +28,7 @@ use cqrs_core::{
 use crate::{
     Problem, RecordError, Recorder,
     about::About,
-    change::Draft,
+    change::{Draft, Filtered},
     entry::{Effect, Entry, Place},
     previous,
 };
@@ -119,8 +119,10 @@ pub(crate) enum Outcome {
 impl Outcome {
     fn then(self, change: &Draft) -> Self {
         match (self, change.signal) {
-            (Self::Delete, _) if change.filtered => Self::Delete,
-            _ if change.filtered => Self::Drop,
+            (Self::Delete, _) if change.filtered() => Self::Delete,
+            // It was published, recorded or not: a dump may have taken it to a replica.
+            _ if change.filter == Filtered::Leaves => Self::Delete,
+            _ if change.filtered() => Self::Drop,
             (_, Signal::Delete) => Self::Delete,
             (Self::Nothing, Signal::Sync) if change.queue.is_some() => Self::Nothing,
             (Self::Nothing | Self::Sync, Signal::Sync) => Self::Sync,
@@ -154,7 +156,7 @@ impl<'d> Sum<'d> {
     pub(crate) fn add(&mut self, index: Option<usize>, change: &'d Draft, place: Option<Place>) {
         let before = self.outcome;
         self.outcome = before.then(change);
-        if change.filtered || change.signal == Signal::Delete {
+        if change.filtered() || change.signal == Signal::Delete {
             self.previous = None;
             let mut pending = Pending {
                 change,
@@ -249,7 +251,15 @@ impl<'d> Sum<'d> {
             Signal::Delete => None,
             Signal::Save | Signal::Sync => change.queue.as_ref(),
         };
-        let body = self.body(signal, queue, change, recorder)?;
+        let previous = match signal {
+            Signal::Save => self.previous.as_deref(),
+            Signal::Delete | Signal::Sync => None,
+        };
+        let mut body = self.body(signal, queue, change, previous, recorder)?;
+        // Old values that do not fit are left out, as if they were not known.
+        if body.max_len() > MAX_BODY && previous.is_some() {
+            body = self.body(signal, queue, change, None, recorder)?;
+        }
         if body.max_len() > MAX_BODY {
             return Err(change.invalid(Problem::TooLong {
                 len: body.max_len(),
@@ -284,13 +294,10 @@ impl<'d> Sum<'d> {
         signal: Signal,
         queue: Option<&QueueName>,
         change: &Draft,
+        previous: Option<&Object>,
         recorder: &Recorder,
     ) -> Result<BodyTemplate, RecordError> {
         let Draft { cqrs_id, key, .. } = change;
-        let previous = match signal {
-            Signal::Save => self.previous.as_deref(),
-            Signal::Delete | Signal::Sync => None,
-        };
         let (data, custom) = match signal {
             Signal::Delete => (None, change.custom.as_deref()),
             Signal::Save | Signal::Sync => (Some(self.data.unwrap_or("{}")), None),

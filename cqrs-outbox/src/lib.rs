@@ -44,9 +44,9 @@ pub use record::{Recorded, record, record_all, record_current, record_current_al
 pub use recorder::Recorder;
 
 pub use store::{
-    Backlog, Buried, Census, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease, OutboxRow,
-    OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef, Settled,
-    Settlement,
+    Backlog, Buried, Census, Counted, DeadReason, DeadRow, Due, Epoch, Fetched, Instance, Lease,
+    OutboxRow, OutboxSession, OutboxStore, Owner, Position, Postponed, RelayBeat, Retried, RowRef,
+    Settled, Settlement,
 };
 pub use table::Table;
 pub use transaction::{BeginTransaction, OpenTransaction, begin};

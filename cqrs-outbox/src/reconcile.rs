@@ -169,6 +169,8 @@ impl<S: ReconcileSource> Comparable<S> {
                     match self.reader.instances(std::slice::from_ref(key)).await {
                         Ok(one) => found.extend(one),
                         Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                        // A row that is there and cannot be read is none that a replica may delete.
+                        Err(error) if self.is_there(key).await => return Err(error),
                         Err(error) => tracing::debug!(
                             instance_pk = key.canonical(),
                             error = &error as &dyn std::error::Error,
@@ -183,7 +185,13 @@ impl<S: ReconcileSource> Comparable<S> {
         Ok(found.map(|row| (row.instance_pk.clone(), row)).collect())
     }
 
-    /// Records syncs of these instances for one queue, and answers how many.
+    async fn is_there(&mut self, key: &InstanceKey) -> bool {
+        let found = self.reader.find(std::slice::from_ref(key)).await;
+        found.is_ok_and(|found| found.iter().any(Option::is_some))
+    }
+
+    /// Records syncs of these instances for one queue, and answers how many. A row that cannot be sent is
+    /// logged, and the others are sent.
     ///
     /// # Errors
     /// A failure of the database; some may have been recorded.
@@ -199,9 +207,33 @@ impl<S: ReconcileSource> Comparable<S> {
         let mut sent = 0;
         for batch in keys.chunks(BATCH) {
             let found = self.reader.find(batch).await.map_err(RecordError::Store)?;
-            let keys = found.into_iter().flatten().collect();
-            let synced = self.reader.sync(keys, &options).await?;
-            sent += synced.ids.len() as u64;
+            let mut parts: Vec<Vec<_>> = vec![found.into_iter().flatten().collect()];
+            while let Some(part) = parts.pop() {
+                let error = match self.reader.sync(part.clone(), &options).await {
+                    Ok(synced) => {
+                        sent += synced.ids.len() as u64;
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                let of_a_row = match &error {
+                    RecordError::Invalid { .. } => true,
+                    RecordError::Store(error) => S::Reader::is_of_a_row(error),
+                    _ => false,
+                };
+                match part.as_slice() {
+                    _ if !of_a_row => return Err(error),
+                    [key] => tracing::warn!(
+                        instance_pk = key.canonical(),
+                        error = &error as &dyn std::error::Error,
+                        "a row of the master cannot be sent"
+                    ),
+                    part => {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        parts.extend([second.to_vec(), first.to_vec()]);
+                    }
+                }
+            }
         }
         Ok(sent)
     }

@@ -16,6 +16,8 @@ mod dead;
 mod position;
 mod row;
 mod settlement;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod unreadable;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -24,17 +26,21 @@ use cqrs_core::{Slot, StoreError};
 pub use census::{Census, Epoch, Lease, Owner, RelayBeat};
 pub use dead::{DeadRow, Retried};
 pub use position::{Fetched, Position};
-pub use row::{Backlog, Due, Instance, OutboxRow, RowRef};
+pub use row::{Backlog, Counted, Due, Instance, OutboxRow, RowRef};
 pub use settlement::{Buried, DeadReason, Postponed, Settled, Settlement};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use dead::DEAD_BATCH;
 #[cfg(feature = "postgres")]
-pub(crate) use position::LateRows;
+pub(crate) use position::{FETCH_AHEAD, Passed};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use position::{FETCH_BYTES, FETCH_SCAN};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use row::MOST_COUNTED;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use settlement::kept_error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use unreadable::{ReadRows, Unreadable};
 
 /// A database that holds an outbox.
 pub trait OutboxStore: Clone + Debug + Send + Sync + 'static {
@@ -49,8 +55,8 @@ pub trait OutboxStore: Clone + Debug + Send + Sync + 'static {
 
 /// One connection of a relay. Not shared between tasks.
 pub trait OutboxSession: Send + 'static {
-    /// Renews this relay's heartbeat for `lease` from now on the database's clock, and looks
-    /// around: all relays and all slots, as they are after the renewal.
+    /// Renews this relay's heartbeat for `lease` from now on the database's clock, says whether it
+    /// can do its work, and looks around: all relays and all slots, as they are after the renewal.
     ///
     /// A heartbeat that had run out before it was renewed costs its owner every slot: they stand
     /// free in the census, under new epochs. So whoever is in this census as a holder cannot have
@@ -59,6 +65,7 @@ pub trait OutboxSession: Send + 'static {
         &mut self,
         owner: Owner,
         lease: Duration,
+        publishing: bool,
     ) -> impl Future<Output = Result<Census, StoreError>> + Send;
 
     /// Takes over slots, each only if its epoch is still the one seen in the last census of this
@@ -81,7 +88,8 @@ pub trait OutboxSession: Send + 'static {
     /// Gives everything back and forgets the relay: the end of a good shutdown.
     fn retire(&mut self, owner: Owner) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The next rows of these slots, in id order within each instance.
+    /// The next rows of these slots, in id order within each instance: those of a large transaction
+    /// do not hold up the rows of others that came after it.
     ///
     /// Misses no row however late its transaction commits. Repeats none between calls that pass
     /// the position of the call before; [`Position::START`] begins anew and returns everything
@@ -92,6 +100,9 @@ pub trait OutboxSession: Send + 'static {
     /// instances are not: the caller drops them ([`Self::blocked`], called first, names those
     /// instances at the start) and, when the waiting row is settled, reads them again with
     /// [`Self::of_instances`].
+    ///
+    /// A row that cannot be read is not returned: it is moved to the dead rows, as
+    /// [`DeadReason::Unreadable`]. [`Self::due`] and [`Self::of_instances`] do the same.
     ///
     /// At most `limit` rows, and fewer when their bodies are large or when other slots' rows lie
     /// between: [`Fetched::more`] says whether it is worth asking again at once.
@@ -139,7 +150,7 @@ pub trait OutboxSession: Send + 'static {
         held: &[(Slot, Epoch)],
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// How much lies in the outbox.
+    /// How much lies in the outbox, quickly however much that is.
     fn backlog(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
 
     /// Dead rows, newest first.

@@ -1,6 +1,7 @@
-//! Instances whose rows are held back, since an earlier one failed through its own fault.
+//! Instances whose rows are held back: an earlier one failed through its own fault, or there are enough of
+//! them in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cqrs_core::Slot;
 use cqrs_outbox::{Instance, OutboxRow};
@@ -9,6 +10,8 @@ use cqrs_outbox::{Instance, OutboxRow};
 pub(crate) struct Blocked {
     instances: HashMap<Instance, Stage>,
     freed: Vec<Instance>,
+    /// Those of the last stage.
+    crowded: HashSet<Instance>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,8 @@ enum Stage {
     Here(i64),
     /// Its row is settled for good. The later ones are to be read.
     Freed,
+    /// Rows of it were passed over, since enough are in line. They are to be read once those have gone.
+    Crowded,
 }
 
 impl Blocked {
@@ -75,6 +80,24 @@ impl Blocked {
         self.freed.push(instance);
     }
 
+    /// Enough rows of an instance are in line: those that come are passed over from now on.
+    pub(crate) fn crowd(&mut self, instance: Instance) {
+        if !self.instances.contains_key(&instance) {
+            self.instances.insert(instance.clone(), Stage::Crowded);
+            self.crowded.insert(instance);
+        }
+    }
+
+    /// Frees the crowded ones that have no row in line any more.
+    pub(crate) fn free_drained(&mut self, in_line: impl Fn(&Instance) -> bool) {
+        let drained = self.crowded.extract_if(|instance| !in_line(instance));
+        for instance in drained.collect::<Vec<_>>() {
+            if self.instances.get(&instance) == Some(&Stage::Crowded) {
+                self.free(instance);
+            }
+        }
+    }
+
     /// Some freed instances, whose later rows are to be read now.
     pub(crate) fn take_freed(&mut self, at_most: usize) -> Vec<Instance> {
         let rest = self.freed.split_off(at_most.min(self.freed.len()));
@@ -100,6 +123,7 @@ impl Blocked {
             |instance: &Instance| slots(Slot::of(instance.cqrs_id.as_str(), &instance.instance_pk));
         self.instances.retain(|instance, _| !goes(instance));
         self.freed.retain(|instance| !goes(instance));
+        self.crowded.retain(|instance| !goes(instance));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -126,6 +150,23 @@ mod tests {
         assert!(blocked.holds(&failed.instance));
         blocked.unblock(&freed);
         assert!(!blocked.holds(&failed.instance));
+    }
+
+    #[test]
+    fn a_crowded_instance_is_held_until_its_line_is_empty() {
+        let mut blocked = Blocked::default();
+        let instance = row(1, 7).instance;
+        blocked.crowd(instance.clone());
+        assert!(blocked.holds(&instance));
+        blocked.free_drained(|_| true);
+        assert!(!blocked.has_freed());
+        blocked.free_drained(|_| false);
+        let freed = blocked.take_freed(10);
+        assert_eq!(freed, [instance.clone()]);
+        blocked.unblock(&freed);
+        assert!(!blocked.holds(&instance));
+        blocked.free_drained(|_| false);
+        assert!(!blocked.has_freed(), "once");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cqrs_core::RetryPolicy;
+use cqrs_core::{RetryPolicy, wire};
 
 /// What a relay does with a row whose time to live has run out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,9 @@ pub struct RelayConfig {
     pub window: usize,
     /// About how many bytes of bodies are held in memory. Default: 64 MiB.
     pub window_bytes: usize,
+    /// The longest body that is sent, in bytes: what is longer is dead at once. No more than the broker
+    /// takes. Default: 16 MiB.
+    pub max_message_bytes: usize,
     /// How many connections publish at the same time. Default: 2.
     pub publishers: u16,
     /// How long slots are safe from other relays after a sign of life. All relays of one outbox
@@ -32,6 +35,9 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// The longest pause between two looks at an idle outbox. Default: 250 ms.
     pub poll_interval: Duration,
+    /// How often an idle relay reads the outbox from its beginning, where somebody may have put rows
+    /// back; less often if that takes more than a hundredth of it. Default: 1 minute.
+    pub reread_interval: Duration,
     /// How often a row is tried that fails through its own fault. Default: 10 attempts, the first
     /// pause 1 s, the longest 5 minutes.
     pub retry: RetryPolicy,
@@ -54,9 +60,11 @@ impl Default for RelayConfig {
             batch_size: 500,
             window: 2_000,
             window_bytes: 64 * 1024 * 1024,
+            max_message_bytes: wire::DEFAULT_MAX_BODY,
             publishers: 2,
             lease: Duration::from_secs(2),
             poll_interval: Duration::from_millis(250),
+            reread_interval: Duration::from_mins(1),
             retry: RetryPolicy::default(),
             destination_retry: RetryPolicy::reconnect(Duration::from_secs(30)),
             reconnect: RetryPolicy::reconnect(Duration::from_secs(2)),
@@ -79,6 +87,7 @@ impl RelayConfig {
                 "window is less than batch_size",
             ),
             (self.window_bytes > 0, "window_bytes is 0"),
+            (self.max_message_bytes > 0, "max_message_bytes is 0"),
             (
                 (1..=16).contains(&self.publishers),
                 "publishers is not between 1 and 16",
@@ -88,6 +97,7 @@ impl RelayConfig {
                 "lease is shorter than 100 ms",
             ),
             (!self.poll_interval.is_zero(), "poll_interval is 0"),
+            (!self.reread_interval.is_zero(), "reread_interval is 0"),
             (self.reconnect.max_attempts.is_none(), "reconnect gives up"),
             (
                 self.destination_retry.max_attempts.is_none(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::SecondsFormat;
-use cqrs_core::{QueueName, StoreError};
+use cqrs_core::StoreError;
 use cqrs_outbox::{DeadRow, OutboxSession, OutboxStore, Retried};
 use serde::Serialize;
 
@@ -86,8 +86,10 @@ pub async fn discard<S: OutboxStore>(store: &S, which: &Which) -> Result<u64, St
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Shown {
-    /// The id it had in the outbox.
+    /// Its id among the dead rows.
     pub id: i64,
+    /// The id it had in the outbox.
+    pub outbox_id: i64,
     /// Its identity on the broker.
     pub message_id: String,
     /// The model.
@@ -95,13 +97,13 @@ pub struct Shown {
     /// The canonical key.
     pub instance_pk: String,
     /// What happened.
-    pub signal: &'static str,
+    pub signal: String,
     /// The one queue a direct sync was for.
     pub queue: Option<String>,
     /// The revision.
     pub revision: i64,
-    /// When it was recorded.
-    pub created_at: String,
+    /// When it was recorded, if that is a time.
+    pub created_at: Option<String>,
     /// When it was given up.
     pub died_at: String,
     /// How often it had failed.
@@ -122,13 +124,14 @@ impl From<&DeadRow> for Shown {
             |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         Self {
             id: row.id,
-            message_id: row.message_id.to_string(),
-            cqrs_id: row.instance.cqrs_id.to_string(),
-            instance_pk: row.instance.instance_pk.clone(),
-            signal: row.signal.as_str(),
-            queue: row.queue.as_ref().map(QueueName::to_string),
+            outbox_id: row.outbox_id,
+            message_id: row.message_id.clone(),
+            cqrs_id: row.cqrs_id.clone(),
+            instance_pk: row.instance_pk.clone(),
+            signal: row.signal.clone(),
+            queue: row.queue.clone(),
             revision: row.revision.0,
-            created_at: time(row.created_at),
+            created_at: row.created_at.map(time),
             died_at: time(row.died_at),
             attempts: row.attempts,
             reason: row.reason.clone(),

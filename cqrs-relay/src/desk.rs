@@ -6,14 +6,25 @@ use cqrs_core::Slot;
 use cqrs_outbox::{Buried, DeadReason, Instance, OutboxRow, Postponed, RowRef, Settlement};
 
 /// Collects while one settlement is being written: the slower the database, the larger the next.
+///
+/// A row that the broker has confirmed is remembered until it is deleted, whatever else is forgotten:
+/// deleting it is right under any lease and by any session, and not to know of it would send it again.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     settlement: Settlement,
     collected: Vec<Unsettled>,
-    /// The rows of the settlement that is being written.
-    out: Option<Vec<Unsettled>>,
-    /// Whether that was handed out before everything was forgotten.
-    haunted: bool,
+    /// The settlement that is being written.
+    out: Option<Out>,
+    /// Whether the next settlement holds rows of which nothing else is remembered.
+    kept: bool,
+}
+
+#[derive(Debug)]
+struct Out {
+    rows: Vec<Unsettled>,
+    confirmed: Vec<RowRef>,
+    /// Whether it holds rows of which nothing else is remembered.
+    haunts: bool,
 }
 
 /// A row whose settlement is not written.
@@ -86,37 +97,69 @@ impl Desk {
         });
     }
 
-    /// The next settlement to write, if there is any and none is being written.
-    pub(crate) fn hand_out(&mut self) -> Option<Settlement> {
-        if self.out.is_some() || self.collected.is_empty() {
-            return None;
-        }
-        self.out = Some(std::mem::take(&mut self.collected));
-        Some(std::mem::take(&mut self.settlement))
+    /// The broker has a row of which nothing else is remembered.
+    pub(crate) fn keep(&mut self, row: &OutboxRow) {
+        self.settlement.confirmed.push(reference(row));
+        self.kept = true;
     }
 
-    /// The settlement handed out is written, or will never be: its rows.
-    pub(crate) fn take_back(&mut self) -> Vec<Unsettled> {
-        self.haunted = false;
-        self.out.take().unwrap_or_default()
+    /// The next settlement to write, if there is any and none is being written.
+    pub(crate) fn hand_out(&mut self) -> Option<Settlement> {
+        if self.out.is_some() || self.settlement.is_empty() {
+            return None;
+        }
+        let settlement = std::mem::take(&mut self.settlement);
+        self.out = Some(Out {
+            rows: std::mem::take(&mut self.collected),
+            confirmed: settlement.confirmed.clone(),
+            haunts: std::mem::take(&mut self.kept),
+        });
+        Some(settlement)
+    }
+
+    /// The settlement handed out is written: its rows.
+    pub(crate) fn written(&mut self) -> Vec<Unsettled> {
+        self.out.take().map_or_else(Vec::new, |out| out.rows)
+    }
+
+    /// Nobody knows whether the settlement handed out is written. Forgets everything else.
+    pub(crate) fn failed(&mut self) {
+        if let Some(out) = self.out.take() {
+            self.settlement.confirmed.extend(out.confirmed);
+        }
+        self.clear();
     }
 
     /// Whether everything is written.
     pub(crate) const fn is_clear(&self) -> bool {
-        self.out.is_none() && self.collected.is_empty()
+        self.out.is_none() && self.settlement.is_empty()
     }
 
-    /// Forgets everything. One that is being written stays out, without rows.
+    /// Forgets everything but the rows that the broker has confirmed. A settlement that is being
+    /// written stays out, without rows.
     pub(crate) fn clear(&mut self) {
-        self.settlement = Settlement::default();
+        let confirmed = std::mem::take(&mut self.settlement.confirmed);
+        self.kept = !confirmed.is_empty();
+        self.settlement = Settlement {
+            confirmed,
+            ..Settlement::default()
+        };
         self.collected.clear();
-        self.out = self.out.take().map(|_| Vec::new());
-        self.haunted = self.out.is_some();
+        if let Some(out) = &mut self.out {
+            out.rows.clear();
+            out.haunts = true;
+        }
     }
 
-    /// Whether a settlement is being written that is forgotten otherwise.
-    pub(crate) const fn is_haunted(&self) -> bool {
-        self.haunted
+    /// Whether anything is being written, or to be written, that is forgotten otherwise.
+    pub(crate) fn is_haunted(&self) -> bool {
+        self.kept || self.out.as_ref().is_some_and(|out| out.haunts)
+    }
+
+    /// How many rows the broker has confirmed that are not known to be deleted.
+    pub(crate) fn confirmed(&self) -> usize {
+        let out = self.out.as_ref().map_or(0, |out| out.confirmed.len());
+        self.settlement.confirmed.len() + out
     }
 }
 
@@ -124,5 +167,58 @@ const fn reference(row: &OutboxRow) -> RowRef {
     RowRef {
         id: row.id,
         message_id: row.message_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::tests::row;
+
+    fn ids(settlement: &Settlement) -> Vec<i64> {
+        settlement.confirmed.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn confirmed_rows_are_remembered_until_they_are_written() {
+        let mut desk = Desk::default();
+        desk.confirm(&row(1, 7), Then::Nothing);
+        desk.hand_out().unwrap();
+        desk.confirm(&row(2, 8), Then::Nothing);
+        desk.expire(&row(3, 9), Then::Nothing);
+        desk.failed();
+        assert!(desk.is_haunted());
+        assert_eq!(desk.confirmed(), 2);
+        let again = desk.hand_out().unwrap();
+        assert_eq!(ids(&again), [2, 1]);
+        assert!(again.expired.is_empty(), "it is read again instead");
+        assert!(desk.is_haunted());
+        assert!(desk.written().is_empty());
+        assert!(desk.is_clear() && !desk.is_haunted());
+    }
+
+    #[test]
+    fn a_settlement_under_way_is_waited_for_after_everything_was_forgotten() {
+        let mut desk = Desk::default();
+        desk.confirm(&row(1, 7), Then::Nothing);
+        desk.hand_out().unwrap();
+        desk.confirm(&row(2, 8), Then::Nothing);
+        desk.clear();
+        assert!(desk.is_haunted());
+        assert!(desk.written().is_empty());
+        assert!(desk.is_haunted(), "the other row is not written yet");
+        assert_eq!(ids(&desk.hand_out().unwrap()), [2]);
+        desk.written();
+        assert!(!desk.is_haunted());
+    }
+
+    #[test]
+    fn a_row_confirmed_after_everything_was_forgotten_is_settled_too() {
+        let mut desk = Desk::default();
+        desk.clear();
+        assert!(!desk.is_haunted());
+        desk.keep(&row(1, 7));
+        assert!(desk.is_haunted());
+        assert_eq!(ids(&desk.hand_out().unwrap()), [1]);
     }
 }

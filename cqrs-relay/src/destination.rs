@@ -5,6 +5,9 @@
 //! it is up again they are read anew. What is held back beside its own rows is only what keeps the
 //! order within an instance.
 //!
+//! One that has come up gets a few rows at first, and two for each that it takes. A full queue has room for
+//! little, and each row that it refuses has reached the other queues of the model all the same.
+//!
 //! The probe is always the first unsent row of its instance, so sending it breaks no order.
 
 use std::collections::{HashMap, HashSet};
@@ -16,11 +19,18 @@ use tokio::time::Instant;
 /// Beyond so many instances of a direct destination, all of the model are held back.
 const INSTANCES_REMEMBERED: usize = 10_000;
 
-/// All destinations that are down.
+/// How many rows a destination gets at first when it has come up.
+const FIRST: usize = 2;
+/// One that may get so many is up like any other.
+const ENOUGH: usize = 1_000;
+
+/// All destinations that are down, or have just come up.
 #[derive(Debug)]
 pub(crate) struct Destinations {
     retry: RetryPolicy,
     down: HashMap<Routing, Down>,
+    /// Those that have just come up: how many rows they may get beside those on their way.
+    rising: HashMap<Routing, usize>,
 }
 
 #[derive(Debug)]
@@ -41,7 +51,7 @@ enum Probe {
     Out(i64, Slot),
     /// Was lost with its slot.
     Missing,
-    /// For want of a probe every row may go; the first outcome decides.
+    /// For want of a probe any row may go; its outcome decides.
     Trial,
 }
 
@@ -73,6 +83,7 @@ impl Destinations {
         Self {
             retry,
             down: HashMap::new(),
+            rising: HashMap::new(),
         }
     }
 
@@ -108,6 +119,44 @@ impl Destinations {
         held
     }
 
+    /// Whether a row may go to a publisher now, and if so counts it.
+    pub(crate) fn admits(&mut self, row: &OutboxRow) -> bool {
+        if self.rising.is_empty() {
+            return true;
+        }
+        match self.rising.get_mut(&routing(row)) {
+            None => true,
+            Some(0) => false,
+            Some(room) => {
+                *room -= 1;
+                true
+            }
+        }
+    }
+
+    /// A row that was with a publisher came back, and its destination has not judged it.
+    pub(crate) fn returned(&mut self, row: &OutboxRow) {
+        if !self.rising.is_empty()
+            && let Some(room) = self.rising.get_mut(&routing(row))
+        {
+            *room += 1;
+        }
+    }
+
+    /// Whether rows of an instance may have been passed over, to be read again when the destination is
+    /// up.
+    pub(crate) fn hold_any_of(&self, instance: &Instance) -> bool {
+        self.down.iter().any(|(routing, down)| match routing {
+            _ if matches!(down.probe, Probe::Trial) => false,
+            Routing::Broadcast(cqrs_id) => *cqrs_id == instance.cqrs_id,
+            Routing::Direct { cqrs_id, .. } => {
+                *cqrs_id == instance.cqrs_id
+                    && (down.instances.len() >= INSTANCES_REMEMBERED
+                        || down.instances.contains(instance))
+            }
+        })
+    }
+
     fn is_probe(&self, row: &OutboxRow) -> bool {
         self.down
             .values()
@@ -117,7 +166,9 @@ impl Destinations {
     /// A destination did not take a row.
     pub(crate) fn refused(&mut self, row: OutboxRow, now: Instant) -> Refusal {
         let retry = &self.retry;
-        let down = self.down.entry(routing(&row)).or_insert_with(|| Down {
+        let routing = routing(&row);
+        self.rising.remove(&routing);
+        let down = self.down.entry(routing).or_insert_with(|| Down {
             attempts: 0,
             due: now,
             probe: Probe::Trial,
@@ -141,16 +192,25 @@ impl Destinations {
     /// A destination took a row. Answers whether it has come up by that, so that what was passed
     /// over must be read again.
     pub(crate) fn took(&mut self, row: &OutboxRow) -> bool {
-        if self.down.is_empty() {
+        if self.down.is_empty() && self.rising.is_empty() {
             return false;
         }
         let routing = routing(row);
+        if let Some(room) = self.rising.get_mut(&routing) {
+            *room += 2;
+            if *room >= ENOUGH {
+                self.rising.remove(&routing);
+            }
+        }
         let came_up = match self.down.get(&routing).map(|down| &down.probe) {
             Some(Probe::Out(id, _)) if *id == row.id => true,
             Some(Probe::Trial) => false,
             _ => return false,
         };
         self.down.remove(&routing);
+        if came_up {
+            self.rising.insert(routing, FIRST);
+        }
         came_up
     }
 
@@ -169,6 +229,7 @@ impl Destinations {
 
     /// A row came back unsent. Answers the row, unless it was a probe, which waits again.
     pub(crate) fn unsent(&mut self, row: OutboxRow) -> Option<OutboxRow> {
+        self.returned(&row);
         if let Some(down) = self.down.get_mut(&routing(&row))
             && matches!(down.probe, Probe::Out(id, _) if id == row.id)
         {
@@ -176,6 +237,14 @@ impl Destinations {
             return None;
         }
         Some(row)
+    }
+
+    /// Forgets what is on its way.
+    pub(crate) fn forget(&mut self) {
+        for room in self.rising.values_mut() {
+            *room = (*room).max(FIRST);
+        }
+        self.leave(|_| true);
     }
 
     /// Lets go of the probes of these slots, and answers those that waited.
@@ -193,8 +262,9 @@ impl Destinations {
     /// what was passed over must be read again.
     pub(crate) fn try_probeless(&mut self, now: Instant) -> bool {
         let mut any = false;
-        for down in self.down.values_mut() {
+        for (routing, down) in &mut self.down {
             if down.due <= now && matches!(down.probe, Probe::Missing) {
+                self.rising.insert(routing.clone(), 1);
                 down.probe = Probe::Trial;
                 down.instances.clear();
                 any = true;

@@ -12,7 +12,7 @@ use cqrs_core::{
     InstanceKey,
     content::ContentHasher,
     filter::Filter,
-    stream::{StreamHeader, StreamQueue, StreamRow, keys_line, rows_line},
+    stream::{END_OF_KEYS, StreamHeader, StreamQueue, StreamRow, keys_line, rows_line},
 };
 use cqrs_outbox::source::{
     FailedRow, Scan, SourceReader, SourceRow, SourceSnapshot, SourceStore, SourceTable,
@@ -76,7 +76,8 @@ impl fmt::Display for Diffed {
 }
 
 /// Writes keys and revisions of one consistent snapshot, as `cqrs_diff_master` does. A table without rows
-/// is a header alone.
+/// is a header alone. The last line is [`END_OF_KEYS`], unless rows have failed: then the stream is not
+/// whole.
 ///
 /// # Errors
 /// See [`TableError`].
@@ -125,6 +126,9 @@ pub async fn diff<S: SourceStore>(
         done.filtered += page.filtered as u64;
         done.recording += page.recording as u64;
     }
+    if done.failed == 0 {
+        writeln!(output, "{END_OF_KEYS}").map_err(TableError::Output)?;
+    }
     output.flush().map_err(TableError::Output)?;
     snapshot.close().await;
     Ok(done)
@@ -166,7 +170,8 @@ impl fmt::Display for DeletedDiffed {
 }
 
 /// Reads a replica's keys and writes those that replicas should not have: the row is not there, or
-/// is none for replicas. As `cqrs_deleted_diff_master` does; the header is passed on.
+/// is none for replicas. As `cqrs_deleted_diff_master` does; the header is passed on, and the last line
+/// is [`END_OF_KEYS`].
 ///
 /// # Errors
 /// See [`TableError`].
@@ -203,6 +208,7 @@ pub async fn deleted_diff<S: SourceStore>(
             }
         }
     }
+    writeln!(output, "{END_OF_KEYS}").map_err(TableError::Output)?;
     output.flush().map_err(TableError::Output)?;
     reader.close().await;
     Ok(done)

@@ -2,8 +2,8 @@
 
 use std::{fmt, io::Write, sync::Arc};
 
-use cqrs_core::{filter::Filter, wire};
-use cqrs_outbox::source::{Scan, SourceRow, SourceSnapshot, SourceStore, SourceTable};
+use cqrs_core::{filter::Filter, stream::DumpEnd, wire};
+use cqrs_outbox::source::{FailedRow, Scan, SourceRow, SourceSnapshot, SourceStore, SourceTable};
 use serde::Serialize;
 
 use crate::{TableError, Watch};
@@ -16,14 +16,17 @@ pub struct DumpOptions {
     pub filter: Filter,
     /// How many rows are read at a time.
     pub batch: usize,
+    /// Whether the last line is an end mark, by which `load` knows that the dump is whole.
+    pub end_mark: bool,
 }
 
 impl Default for DumpOptions {
-    /// All, 1,000 at a time.
+    /// All, 1,000 at a time, with an end mark.
     fn default() -> Self {
         Self {
             filter: Filter::default(),
             batch: 1_000,
+            end_mark: true,
         }
     }
 }
@@ -59,7 +62,8 @@ impl fmt::Display for Dumped {
 }
 
 /// Writes the instances of one consistent snapshot, as `cqrs_bulk_dump` does: the model's name, and
-/// for each instance a line break and its state on one line. The last line has no line break.
+/// for each instance a line break and its state on one line; at last a line break and a [`DumpEnd`].
+/// The last line has no line break.
 ///
 /// Memory does not depend on the table, and no writer waits for this.
 ///
@@ -84,22 +88,43 @@ pub async fn dump<S: SourceStore>(
         .write_all(name.as_bytes())
         .map_err(TableError::Output)?;
     while let Some(page) = snapshot.next(options.batch.max(1)).await? {
+        let mut written = 0;
+        let mut failed = page.failed;
         for row in &page.rows {
             let line = line(row);
+            // An event of it could be recorded no more than loaded. Django has no such limit.
+            if options.end_mark && line.len() > wire::MAX_BODY {
+                failed.push(FailedRow {
+                    key: row.key.to_json(),
+                    fault: format!(
+                        "it is longer than an event may be, {} bytes",
+                        wire::MAX_BODY
+                    )
+                    .into(),
+                });
+                continue;
+            }
+            written += 1;
             output
                 .write_all(line.as_bytes())
                 .map_err(TableError::Output)?;
         }
-        for row in &page.failed {
+        for row in &failed {
             watch.failed(row);
         }
-        watch.advanced(
-            (page.rows.len() + page.failed.len() + page.filtered + page.recording) as u64,
-        );
-        done.rows += page.rows.len() as u64;
-        done.failed += page.failed.len() as u64;
+        watch.advanced(written + (failed.len() + page.filtered + page.recording) as u64);
+        done.rows += written;
+        done.failed += failed.len() as u64;
         done.filtered += page.filtered as u64;
         done.recording += page.recording as u64;
+    }
+    if options.end_mark {
+        let end = DumpEnd {
+            rows: done.rows,
+            failed: done.failed,
+            filtered: options.filter != Filter::default(),
+        };
+        write!(output, "\n{end}").map_err(TableError::Output)?;
     }
     output.flush().map_err(TableError::Output)?;
     snapshot.close().await;

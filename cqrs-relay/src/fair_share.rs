@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use cqrs_core::{SLOTS, Slot};
 use cqrs_outbox::{Epoch, Lease, Owner};
 
+use crate::peers::Living;
+
 /// What one relay does to come nearer to its fair share.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -17,15 +19,14 @@ pub(crate) struct Plan {
 /// The plan of `me`. All relays that see the same come to plans that do not collide, and when no
 /// two shares differ by more than one slot nobody moves.
 ///
-/// `living` is in owner order and holds `me`; `leaving` are slots that `me` is giving back already.
-pub(crate) fn plan(
-    me: Owner,
-    living: &[Owner],
-    leases: &[Lease],
-    leaving: &BTreeSet<Slot>,
-) -> Plan {
-    let mut held: HashMap<Owner, Vec<Slot>> =
-        living.iter().map(|owner| (*owner, Vec::new())).collect();
+/// A relay that cannot do its work takes nothing, and gives back all it has as soon as there is one
+/// that can. `leaving` are slots that `me` is giving back already.
+pub(crate) fn plan(me: Owner, living: &Living, leases: &[Lease], leaving: &BTreeSet<Slot>) -> Plan {
+    let mut held: HashMap<Owner, Vec<Slot>> = living
+        .owners
+        .iter()
+        .map(|owner| (*owner, Vec::new()))
+        .collect();
     let mut free = Vec::new();
     for lease in leases {
         match lease.owner.and_then(|owner| held.get_mut(&owner)) {
@@ -33,29 +34,36 @@ pub(crate) fn plan(
             None => free.push((lease.slot, lease.epoch)),
         }
     }
-    let quotas = quotas(living, &held);
+    let able = &living.publishing;
+    if able.is_empty() {
+        return Plan::default();
+    }
+    let mut quotas = quotas(able, &held);
+    quotas.entry(me).or_insert(0);
+    let surplus = surplus(&quotas, &held, me, leaving);
 
     // The free ones are dealt out in owner order.
     let mut free = free.into_iter();
-    for owner in living {
+    for owner in able {
         let missing = quotas[owner].saturating_sub(held[owner].len());
         let dealt = free.by_ref().take(missing);
         if *owner == me {
-            return Plan {
-                acquire: dealt.collect(),
-                surplus: surplus(&quotas, &held, me, leaving),
-            };
+            let acquire = dealt.collect();
+            return Plan { acquire, surplus };
         }
         dealt.for_each(drop);
     }
-    Plan::default()
+    Plan {
+        acquire: Vec::new(),
+        surplus,
+    }
 }
 
 /// How many slots each should hold. Those who hold most already get what does not divide.
-fn quotas(living: &[Owner], held: &HashMap<Owner, Vec<Slot>>) -> HashMap<Owner, usize> {
-    let each = usize::from(SLOTS) / living.len().max(1);
-    let left_over = usize::from(SLOTS) % living.len().max(1);
-    let mut by_holding = living.to_vec();
+fn quotas(able: &[Owner], held: &HashMap<Owner, Vec<Slot>>) -> HashMap<Owner, usize> {
+    let each = usize::from(SLOTS) / able.len().max(1);
+    let left_over = usize::from(SLOTS) % able.len().max(1);
+    let mut by_holding = able.to_vec();
     by_holding.sort_by_key(|owner| std::cmp::Reverse(held[owner].len()));
     let quota = |(rank, owner)| (owner, each + usize::from(rank < left_over));
     by_holding.into_iter().enumerate().map(quota).collect()

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     RelayError, fair_share,
+    fitness::Fitness,
     line::Line,
     meter,
     peers::{Living, Peers},
@@ -51,6 +52,7 @@ pub(crate) struct LeaseKeeper<S> {
     /// Slots that the pump has left.
     pub(crate) left: mpsc::UnboundedReceiver<(Slot, Epoch)>,
     pub(crate) peers: Peers,
+    pub(crate) fitness: Fitness,
 }
 
 impl<S: OutboxStore> LeaseKeeper<S> {
@@ -107,7 +109,8 @@ impl<S: OutboxStore> LeaseKeeper<S> {
     /// in the next census.
     async fn beat(&mut self, session: &mut S::Session) -> Result<Living, StoreError> {
         let sent = self.tenure.now();
-        let census = session.beat(self.me, self.lease).await?;
+        let publishing = self.fitness.look();
+        let census = session.beat(self.me, self.lease, publishing).await?;
         self.line.contact.works();
         let living = self
             .peers
@@ -126,7 +129,7 @@ impl<S: OutboxStore> LeaseKeeper<S> {
             .filter(|(_, held)| held.leaving)
             .map(|(slot, _)| *slot)
             .collect();
-        let plan = fair_share::plan(self.me, &living.owners, &census.leases, &leaving);
+        let plan = fair_share::plan(self.me, &living, &census.leases, &leaving);
         if !plan.acquire.is_empty() {
             for (slot, epoch) in session.acquire(self.me, &plan.acquire).await? {
                 holding.insert(
@@ -217,6 +220,7 @@ impl<S: OutboxStore> LeaseKeeper<S> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 left = self.left.recv() => left,
+                () = self.fitness.restored() => return Ok(()),
                 () = tokio::time::sleep_until(until) => return Ok(()),
             };
             let Some(first) = first else {

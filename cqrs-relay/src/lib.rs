@@ -11,6 +11,7 @@
 //! | the row cannot be sent by anyone | attempts are counted, its instance waits; dead in the end |
 //! | row past its time to live | dropped if superseded, otherwise dead, or sent: [`OnExpired`] |
 //! | process killed or paused | others take over its slots when the lease has run out |
+//! | a connection fails for longer than the lease | others that can take over its slots, until it works |
 //!
 //! Metrics: see [`metrics`].
 
@@ -39,6 +40,7 @@ mod error;
 mod event;
 mod expiry;
 mod fair_share;
+mod fitness;
 mod lane;
 mod lease_keeper;
 mod line;

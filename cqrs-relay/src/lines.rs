@@ -17,6 +17,9 @@ pub struct KeyLines<I> {
     header: StreamHeader,
     /// The number of the last line read, from 1.
     line: u64,
+    ends_with_mark: bool,
+    /// Whether the last line read was an end mark.
+    ended: bool,
 }
 
 impl<I: Stream<Item = io::Result<String>> + Unpin> KeyLines<I> {
@@ -32,7 +35,18 @@ impl<I: Stream<Item = io::Result<String>> + Unpin> KeyLines<I> {
             input,
             header,
             line: 1,
+            ends_with_mark: true,
+            ended: false,
         })
+    }
+
+    /// The same stream, which is whole also without an end mark: one of Django's commands.
+    #[must_use]
+    pub fn without_end_mark(self) -> Self {
+        Self {
+            ends_with_mark: false,
+            ..self
+        }
     }
 
     /// The first line.
@@ -52,17 +66,23 @@ impl<I: Stream<Item = io::Result<String>> + Unpin> KeyLines<I> {
         })
     }
 
-    /// The keys of the next line; `None` after the last one.
+    /// The keys of the next line; `None` after the last one of a whole stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<InstanceKey>>, TableError> {
         let Some(line) = self.input.next().await else {
-            return Ok(None);
+            return if self.ended || !self.ends_with_mark {
+                Ok(None)
+            } else {
+                Err(TableError::Incomplete)
+            };
         };
         self.line += 1;
         let line = line.map_err(TableError::Input)?;
         if line.trim().is_empty() {
             return Ok(Some(Vec::new()));
         }
-        parse_keys(&line).map(Some).map_err(|error| self.bad(error))
+        let keys = parse_keys(&line).map_err(|error| self.bad(error))?;
+        self.ended = keys.is_empty();
+        Ok(Some(keys))
     }
 
     fn bad(&self, source: StreamError) -> TableError {

@@ -1,13 +1,15 @@
 //! One story per outage, however many connections it hits.
 
 use std::{
+    collections::HashSet,
     error::Error,
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use cqrs_core::{Clock, RetryPolicy};
+use tokio::sync::Notify;
 
 use crate::meter;
 
@@ -18,19 +20,36 @@ pub(crate) struct FarSide {
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     outage: Mutex<Outage>,
+    /// Told when a connection works that did not.
+    restored: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Outage {
     lost: usize,
     since: Option<Instant>,
+    /// What the log has told about it.
+    told: HashSet<String>,
+    /// By number of the contact. Whoever is dropped counts no longer.
+    connections: Vec<Option<Connection>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Connection {
+    Works,
+    /// It has not worked since then. It is made, if it is, since `made`, and has yet to prove itself.
+    Fails {
+        since: Instant,
+        made: Option<Instant>,
+    },
 }
 
 /// One connection's view of it: counts failures, paces attempts, writes one warning when the first
-/// connection is lost and one line when the last is back.
+/// connection is lost, one for each other error, and one line when the last is back.
 #[derive(Debug)]
 pub(crate) struct Contact {
     side: Arc<FarSide>,
+    number: usize,
     failures: u32,
     proven: bool,
     connected: Option<Instant>,
@@ -40,25 +59,68 @@ pub(crate) struct Contact {
 
 /// A connection lost sooner than this was of no use.
 const OF_USE: Duration = Duration::from_secs(30);
+/// More different errors of one outage than this are not told as warnings.
+const TOLD: usize = 50;
 
 impl FarSide {
-    pub(crate) fn new(name: &'static str, clock: Arc<dyn Clock>, retry: RetryPolicy) -> Arc<Self> {
+    pub(crate) fn new(
+        name: &'static str,
+        clock: Arc<dyn Clock>,
+        retry: RetryPolicy,
+        restored: Arc<Notify>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             clock,
             retry,
             outage: Mutex::default(),
+            restored,
         })
     }
 
     pub(crate) fn contact(self: &Arc<Self>) -> Contact {
+        let mut outage = self.outage();
+        let number = outage.connections.len();
+        outage.connections.push(Some(Connection::Fails {
+            since: self.clock.monotonic(),
+            made: None,
+        }));
         Contact {
             side: Arc::clone(self),
+            number,
             failures: 0,
             proven: false,
             connected: None,
             flaps: false,
         }
+    }
+
+    /// For how long a connection has not worked, the worst of them; `None` when all work. One that
+    /// was made, but could not be used before, is believed once it has stood for as long as the
+    /// trouble lasted, 30 s at most: otherwise one with nothing to do would never be believed.
+    pub(crate) fn fails_for(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let fails_for = |connection: &Connection| match *connection {
+            Connection::Works => None,
+            Connection::Fails { since, made } => {
+                let stands = made.is_some_and(|made| {
+                    let trouble = made.saturating_duration_since(since);
+                    now.saturating_duration_since(made) >= trouble.min(OF_USE)
+                });
+                (!stands).then(|| now.saturating_duration_since(since))
+            }
+        };
+        let outage = self.outage();
+        outage
+            .connections
+            .iter()
+            .flatten()
+            .filter_map(fails_for)
+            .max()
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,21 +133,28 @@ impl Contact {
     /// The connection is lost, or could not be made.
     pub(crate) fn lost(&mut self, error: &dyn Error) {
         self.failures = self.failures.saturating_add(1);
+        let now = self.side.clock.monotonic();
         if let Some(since) = self.connected.take() {
-            let lasted = self.side.clock.monotonic().saturating_duration_since(since);
-            self.flaps = lasted < OF_USE;
+            self.flaps = now.saturating_duration_since(since) < OF_USE;
         }
         let side = self.side.name;
         let chain = chain(error);
-        let mut outage = self
-            .side
-            .outage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.side.outage();
+        let connection = &mut outage.connections[self.number];
+        let since = match connection {
+            Some(Connection::Fails { since, .. }) => *since,
+            Some(Connection::Works) | None => now,
+        };
+        *connection = Some(Connection::Fails { since, made: None });
         outage.lost += usize::from(self.failures == 1);
         if outage.since.is_none() {
-            outage.since = Some(self.side.clock.monotonic());
+            outage.since = Some(now);
+            outage.told.clear();
             tracing::warn!(side, error = chain, "lost, trying again until it works");
+            outage.told.insert(chain);
+        } else if outage.told.len() < TOLD && !outage.told.contains(&chain) {
+            tracing::warn!(side, error = chain, "still lost, for another reason");
+            outage.told.insert(chain);
         } else {
             tracing::debug!(side, error = chain, failures = self.failures, "still lost");
         }
@@ -95,10 +164,18 @@ impl Contact {
     /// to answer first, or a peer that takes connections and fails would flood the log.
     pub(crate) fn connected(&mut self) {
         self.proven = true;
-        if !self.flaps {
+        let now = self.side.clock.monotonic();
+        self.connected = Some(now);
+        if self.flaps {
+            let mut outage = self.side.outage();
+            if let Some(Connection::Fails { made, .. }) = &mut outage.connections[self.number] {
+                *made = Some(now);
+            }
+        } else {
+            self.side.outage().connections[self.number] = Some(Connection::Works);
+            self.side.restored.notify_one();
             self.works();
         }
-        self.connected = Some(self.side.clock.monotonic());
     }
 
     /// The connection has answered. Cheap when it did before.
@@ -110,11 +187,9 @@ impl Contact {
         self.failures = 0;
         let side = self.side.name;
         meter::reconnected(side);
-        let mut outage = self
-            .side
-            .outage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.side.outage();
+        outage.connections[self.number] = Some(Connection::Works);
+        self.side.restored.notify_one();
         outage.lost = outage.lost.saturating_sub(1);
         if outage.lost == 0
             && let Some(since) = outage.since.take()
@@ -140,12 +215,9 @@ impl Contact {
 
 impl Drop for Contact {
     fn drop(&mut self) {
+        let mut outage = self.side.outage();
+        outage.connections[self.number] = None;
         if self.failures > 0 {
-            let mut outage = self
-                .side
-                .outage
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
             outage.lost = outage.lost.saturating_sub(1);
         }
     }
@@ -174,7 +246,7 @@ mod tests {
     fn side() -> (ManualClock, Arc<FarSide>) {
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
         let retry = RetryPolicy::reconnect(Duration::from_secs(1));
-        let side = FarSide::new("broker", Arc::new(clock.clone()), retry);
+        let side = FarSide::new("broker", Arc::new(clock.clone()), retry, Arc::default());
         (clock, side)
     }
 
@@ -194,6 +266,50 @@ mod tests {
         assert!(is_out(&side));
         other.connected();
         assert!(!is_out(&side));
+    }
+
+    #[test]
+    fn a_connection_fails_from_its_loss_until_it_works() {
+        let (clock, side) = side();
+        let mut contact = side.contact();
+        clock.advance(Duration::from_secs(3));
+        assert_eq!(side.fails_for(), Some(Duration::from_secs(3)), "never made");
+        contact.connected();
+        assert_eq!(side.fails_for(), None);
+        clock.advance(OF_USE);
+        contact.lost(&io::Error::other("gone"));
+        clock.advance(Duration::from_secs(1));
+        contact.lost(&io::Error::other("refused"));
+        assert_eq!(side.fails_for(), Some(Duration::from_secs(1)));
+        contact.connected();
+        assert_eq!(side.fails_for(), None);
+    }
+
+    #[test]
+    fn a_connection_that_could_not_be_used_is_believed_once_it_has_stood_for_a_while() {
+        let (clock, side) = side();
+        let mut contact = side.contact();
+        contact.connected();
+        contact.lost(&io::Error::other("no permission"));
+        clock.advance(Duration::from_secs(5));
+        contact.connected();
+        clock.advance(Duration::from_secs(4));
+        assert_eq!(side.fails_for(), Some(Duration::from_secs(9)));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(side.fails_for(), None);
+        // It proves to be of no use again: the trouble is still the same.
+        contact.lost(&io::Error::other("no permission"));
+        assert_eq!(side.fails_for(), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn each_error_of_an_outage_is_told_once() {
+        let (_, side) = side();
+        let mut contact = side.contact();
+        for error in ["refused", "refused", "no permission", "refused"] {
+            contact.lost(&io::Error::other(error));
+        }
+        assert_eq!(side.outage().told.len(), 2);
     }
 
     #[test]

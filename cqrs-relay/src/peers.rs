@@ -28,6 +28,8 @@ struct Sighting {
 pub(crate) struct Living {
     /// In owner order, the asker included.
     pub(crate) owners: Vec<Owner>,
+    /// Those of them that can do their work, in owner order.
+    pub(crate) publishing: Vec<Owner>,
     /// Whether a living peer's heartbeat was the same as in the look before.
     pub(crate) falters: bool,
 }
@@ -44,8 +46,13 @@ impl Peers {
         let mut seen = HashMap::with_capacity(census.relays.len());
         let mut living = Living {
             owners: vec![me],
+            publishing: Vec::new(),
             falters: false,
         };
+        let own = census.relays.iter().find(|relay| relay.owner == me);
+        if own.is_some_and(|relay| relay.publishing) {
+            living.publishing.push(me);
+        }
         for relay in census.relays.iter().filter(|relay| relay.owner != me) {
             let before = self
                 .seen
@@ -58,11 +65,15 @@ impl Peers {
             seen.insert(relay.owner, sighting);
             if relay.live && now.saturating_duration_since(sighting.since) < lease {
                 living.owners.push(relay.owner);
+                if relay.publishing {
+                    living.publishing.push(relay.owner);
+                }
                 living.falters |= before.is_some();
             }
         }
         self.seen = seen;
         living.owners.sort_unstable_by_key(|owner| owner.0);
+        living.publishing.sort_unstable_by_key(|owner| owner.0);
         living
     }
 }
@@ -83,6 +94,7 @@ mod tests {
             owner: PEER,
             beat,
             live,
+            publishing: true,
         }];
         Census {
             relays,

@@ -6,10 +6,11 @@
 //! happens in one place and in one order.
 //!
 //! A *life* is what the window holds between two resets. After a reset nothing fetched or unsettled
-//! is remembered, and what tasks still say about it is ignored.
+//! is remembered but which rows the broker has confirmed, and of what tasks still say about it only
+//! that is heard.
 //!
 //! A *series* is a row of fetches that go on from each other's position. It is begun anew when the
-//! slots change or when rows were passed over that may go now.
+//! slots change, when rows were passed over that may go now, and now and then while there is nothing to do.
 
 mod outcomes;
 mod reads;
@@ -26,7 +27,7 @@ use std::{
 };
 
 use cqrs_core::Slot;
-use cqrs_outbox::{Epoch, Position};
+use cqrs_outbox::{Epoch, OutboxRow, Position};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -75,15 +76,23 @@ pub(crate) struct Pump {
     life: u64,
     lapsed: bool,
     reading: Option<Reading>,
+    /// Whether the last question was about freed instances: a fetch that is due goes before the next
+    /// such one.
+    freed_last: bool,
     /// Settled while a read was out, whose answer may still hold them.
     settled_meanwhile: HashSet<i64>,
     position: Position,
+    series_began: Instant,
+    /// How long its fetches took until everything had been read once.
+    series_took: Duration,
+    series_at_end: bool,
     poll: Poll,
     /// When to look for rows whose retry is due.
     due_at: Option<Instant>,
     /// The mean length of the bodies fetched last.
     mean_len: usize,
-    stopping: Option<Stopping>,
+    /// When it stops though something is in flight.
+    stopping: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -91,12 +100,6 @@ struct LaneState {
     up: bool,
     /// The lives of the batches it has.
     out: VecDeque<u64>,
-}
-
-#[derive(Debug)]
-struct Stopping {
-    deadline: Instant,
-    forgotten: usize,
 }
 
 impl Pump {
@@ -112,8 +115,12 @@ impl Pump {
             life: 0,
             lapsed: true,
             reading: None,
+            freed_last: false,
             settled_meanwhile: HashSet::new(),
             position: Position::START,
+            series_began: Instant::now(),
+            series_took: Duration::ZERO,
+            series_at_end: false,
             poll: Poll::new(config.poll_interval),
             due_at: None,
             mean_len: 0,
@@ -189,9 +196,13 @@ impl Pump {
         }
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             while lane.up && lane.out.len() < BATCHES_OUT && !self.window.is_idle(number) {
+                let admits = |row: &OutboxRow| self.destinations.admits(row);
                 let rows = self
                     .window
-                    .take(number, self.config.batch_size, BATCH_BYTES);
+                    .take(number, self.config.batch_size, BATCH_BYTES, admits);
+                if rows.is_empty() {
+                    break;
+                }
                 lane.out.push_back(self.life);
                 // A lane that is gone ends the relay: the supervisor sees to it.
                 drop(self.ends.lanes[number].send(Batch {
@@ -213,8 +224,8 @@ impl Pump {
 
     /// When something is to be done, should nothing happen before.
     fn wake_at(&self) -> Option<Instant> {
-        if let Some(stopping) = &self.stopping {
-            return Some(stopping.deadline);
+        if self.stopping.is_some() {
+            return self.stopping;
         }
         if self.lapsed {
             return None;
@@ -230,22 +241,18 @@ impl Pump {
 
     fn begin_to_stop(&mut self) {
         tracing::info!(in_flight = self.window.busy_rows(), "stopping");
-        let deadline = Instant::now() + self.config.drain_timeout;
-        self.stopping = Some(Stopping {
-            deadline,
-            forgotten: 0,
-        });
+        self.stopping = Some(Instant::now() + self.config.drain_timeout);
         self.drop_unsent();
     }
 
     /// Whether the relay has stopped, and how well.
     fn end(&self, now: Instant) -> Option<Result<(), RelayError>> {
-        let stopping = self.stopping.as_ref()?;
+        let deadline = self.stopping?;
         let drained = self.desk.is_clear() && self.lanes.iter().all(|lane| lane.out.is_empty());
-        let unsettled = stopping.forgotten + self.window.busy_rows();
+        let unsettled = self.window.busy_rows().max(self.desk.confirmed());
         if drained && unsettled == 0 {
             Some(Ok(()))
-        } else if drained || now >= stopping.deadline {
+        } else if drained || now >= deadline {
             Some(Err(RelayError::NotDrained { unsettled }))
         } else {
             None

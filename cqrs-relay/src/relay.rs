@@ -10,13 +10,14 @@ use std::{
 use cqrs_core::{Clock, transport::Transport};
 use cqrs_outbox::{OutboxStore, Owner};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::{Id, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     RelayConfig, RelayError, Shutdown,
+    fitness::Fitness,
     lane::{BatchLimit, Lane},
     lease_keeper::{Holding, LeaseKeeper},
     line::Line,
@@ -125,8 +126,12 @@ impl Tasks {
         } = relay;
         let tenure = Arc::new(Tenure::new(Arc::clone(&clock), config.lease));
         let busy = Arc::new(AtomicBool::new(false));
-        let database = FarSide::new("database", Arc::clone(&clock), config.reconnect.clone());
-        let broker = FarSide::new("broker", Arc::clone(&clock), config.reconnect.clone());
+        let restored = Arc::new(Notify::new());
+        let side = |name| {
+            let (clock, retry) = (Arc::clone(&clock), config.reconnect.clone());
+            FarSide::new(name, clock, retry, Arc::clone(&restored))
+        };
+        let (database, broker) = (side("database"), side("broker"));
         let session = || Line::new(store.clone(), database.contact());
         let (news, events) = mpsc::unbounded_channel();
         let (asks, asked) = mpsc::unbounded_channel();
@@ -150,6 +155,11 @@ impl Tasks {
             holding: told,
             left: leaves,
             peers: Peers::default(),
+            fitness: Fitness::new(
+                vec![Arc::clone(&database), Arc::clone(&broker)],
+                config.lease,
+                Arc::clone(&restored),
+            ),
         };
         tasks.helper("lease keeper", keeper.run(stop.clone()));
         let reader = Reader {

@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use cqrs_core::StoreError;
-use cqrs_outbox::{Backlog, OutboxSession, OutboxStore};
+use cqrs_core::{SLOTS, StoreError};
+use cqrs_outbox::{Backlog, Counted, OutboxSession, OutboxStore};
 use serde::Serialize;
 
 /// The state of an outbox. `Display` is for people, `Serialize` for programs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// Rows to send.
+    /// Rows to send, counted up to 100,000.
     pub backlog: u64,
+    /// How far that number can be relied on.
+    pub backlog_is: BacklogIs,
     /// Those of them that wait for a retry.
     pub retrying: u64,
     /// How long the oldest has been waiting.
@@ -22,6 +24,21 @@ pub struct Status {
     pub relays: Vec<RelayStatus>,
     /// Slots that no living relay holds.
     pub free_slots: usize,
+    /// Slots that `cqrs_relay_lease` lacks. The next relay that looks adds them.
+    pub missing_slots: usize,
+}
+
+/// How far a number can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BacklogIs {
+    /// All were counted.
+    Exact,
+    /// There are more.
+    AtLeast,
+    /// What the database's statistics say: counting took too long.
+    Estimated,
 }
 
 /// A relay and its share.
@@ -32,6 +49,8 @@ pub struct RelayStatus {
     pub owner: String,
     /// Whether its heartbeat has not run out.
     pub live: bool,
+    /// Whether it can do its work: connections to the database and the broker that it can use.
+    pub publishing: bool,
     /// The numbers of its slots.
     pub slots: Vec<u16>,
 }
@@ -64,16 +83,23 @@ impl From<Backlog> for Status {
             .map(|relay| RelayStatus {
                 owner: relay.owner.0.to_string(),
                 live: relay.live,
+                publishing: relay.publishing,
                 slots: slots.remove(&relay.owner.0).unwrap_or_default(),
             })
             .collect();
         let held = |relay: &RelayStatus| if relay.live { relay.slots.len() } else { 0 };
         Self {
             backlog: backlog.rows,
+            backlog_is: match backlog.counted {
+                Counted::Exactly => BacklogIs::Exact,
+                Counted::AtLeast => BacklogIs::AtLeast,
+                _ => BacklogIs::Estimated,
+            },
             retrying: backlog.retrying,
             oldest_seconds: backlog.oldest.map(|age| age.as_secs_f64()),
             dead: backlog.dead,
-            free_slots: backlog.census.leases.len() - relays.iter().map(held).sum::<usize>(),
+            free_slots: usize::from(SLOTS).saturating_sub(relays.iter().map(held).sum()),
+            missing_slots: usize::from(SLOTS).saturating_sub(backlog.census.leases.len()),
             relays,
         }
     }
@@ -81,7 +107,15 @@ impl From<Backlog> for Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "backlog  {} rows", self.backlog)?;
+        let about = match self.backlog_is {
+            BacklogIs::Exact => "",
+            BacklogIs::AtLeast => "more than ",
+            BacklogIs::Estimated => "about ",
+        };
+        write!(f, "backlog  {about}{} rows", self.backlog)?;
+        if self.backlog_is == BacklogIs::Estimated {
+            write!(f, " by the statistics, since counting took too long")?;
+        }
         if let Some(oldest) = self.oldest_seconds {
             write!(f, ", the oldest has waited {oldest:.1} s")?;
         }
@@ -95,8 +129,19 @@ impl fmt::Display for Status {
             "leases   {} of 64 slots are held by nobody alive",
             self.free_slots
         )?;
+        if self.missing_slots > 0 {
+            writeln!(
+                f,
+                "leases   {} of 64 slots are missing in cqrs_relay_lease; a relay that runs adds them",
+                self.missing_slots
+            )?;
+        }
         for relay in &self.relays {
-            let state = if relay.live { "alive" } else { "gone" };
+            let state = match (relay.live, relay.publishing) {
+                (true, true) => "alive",
+                (true, false) => "alive, cannot publish",
+                (false, _) => "gone",
+            };
             writeln!(
                 f,
                 "relay    {}  {state}, {} slots",
@@ -131,15 +176,18 @@ mod tests {
                 owner: owner(1),
                 beat: 1,
                 live: true,
+                publishing: false,
             },
             RelayBeat {
                 owner: owner(2),
                 beat: 1,
                 live: false,
+                publishing: true,
             },
         ];
-        let status = Status::from(Backlog {
+        let mut backlog = Backlog {
             rows: 3,
+            counted: Counted::Exactly,
             retrying: 1,
             oldest: Some(Duration::from_millis(1500)),
             dead: 2,
@@ -147,13 +195,20 @@ mod tests {
                 relays,
                 leases: Slot::all().map(lease).collect(),
             },
-        });
+        };
+        let status = Status::from(backlog.clone());
         assert_eq!(status.free_slots, 42);
         let text = status.to_string();
         assert!(
             text.starts_with("backlog  3 rows, the oldest has waited 1.5 s, 1 wait"),
             "{text}"
         );
-        assert!(text.contains("alive, 22 slots"), "{text}");
+        assert!(text.contains("alive, cannot publish, 22 slots"), "{text}");
+        backlog.counted = Counted::AtLeast;
+        let text = Status::from(backlog.clone()).to_string();
+        assert!(text.starts_with("backlog  more than 3 rows, the"), "{text}");
+        backlog.counted = Counted::About;
+        let text = Status::from(backlog).to_string();
+        assert!(text.starts_with("backlog  about 3 rows by the"), "{text}");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use cqrs_core::{CqrsId, QueueName, StoreError, stream::StreamError};
+use cqrs_core::{
+    CqrsId, QueueName, StoreError,
+    stream::{NO_END_OF_KEYS, StreamError},
+};
 use cqrs_outbox::RecordError;
 
 /// Why a command on a table ended before it was done.
@@ -35,6 +38,10 @@ pub enum TableError {
         source: StreamError,
     },
 
+    /// The input ends without an end mark. What it named has been dealt with.
+    #[error("{NO_END_OF_KEYS}")]
+    Incomplete,
+
     /// The input is of another model.
     #[error("the input is of the model {found}, not of {expected}")]
     OtherModel {
@@ -46,9 +53,10 @@ pub enum TableError {
 
     /// A direct sync cannot arrive.
     #[error(
-        "there is no queue {:?}, or it takes nothing of this model: {rows} rows came back and are dead; see \
-         `cqrs-relay dead list`",
-        queue.as_str()
+        "there is no queue {:?}, or it takes nothing of this model: {rows} row{} came back and cannot go to \
+         another queue. Give what is dead up (`cqrs-relay dead list`, `dead discard`), and sync from the start",
+        queue.as_str(),
+        if *rows == 1 { "" } else { "s" }
     )]
     NoQueue {
         /// The queue.

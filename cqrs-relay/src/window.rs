@@ -52,6 +52,11 @@ impl Window {
         self.known.contains(&id)
     }
 
+    /// How many rows of an instance are in line or with a publisher.
+    pub(crate) fn in_line(&self, instance: &Instance) -> usize {
+        self.behind.get(instance).map_or(0, |line| line.len() + 1)
+    }
+
     /// How many rows of a slot are with a publisher or to be settled.
     pub(crate) fn busy(&self, slot: Slot) -> usize {
         self.busy[usize::from(slot.number())]
@@ -87,22 +92,36 @@ impl Window {
         self.busy[usize::from(row.slot.number())] += 1;
     }
 
-    /// Takes rows for a publisher, at least one if there is one.
-    pub(crate) fn take(&mut self, lane: usize, rows: usize, bytes: usize) -> Vec<OutboxRow> {
-        let mut taken = 0;
-        let mut size = 0;
-        for row in self.ready[lane].iter().take(rows) {
-            size += row.body.len();
-            if taken > 0 && size > bytes {
+    /// Takes rows for a publisher, at least one if there is one that may go. Those that may not stay
+    /// where they are.
+    pub(crate) fn take(
+        &mut self,
+        lane: usize,
+        rows: usize,
+        bytes: usize,
+        mut may_go: impl FnMut(&OutboxRow) -> bool,
+    ) -> Vec<OutboxRow> {
+        let ready = &mut self.ready[lane];
+        let (mut taken, mut staying, mut size) = (Vec::new(), Vec::new(), 0);
+        while taken.len() < rows
+            && let Some(row) = ready.pop_front()
+        {
+            if !taken.is_empty() && size + row.body.len() > bytes {
+                staying.push(row);
                 break;
             }
-            taken += 1;
+            if may_go(&row) {
+                size += row.body.len();
+                self.busy[usize::from(row.slot.number())] += 1;
+                taken.push(row);
+            } else {
+                staying.push(row);
+            }
         }
-        let rows: Vec<_> = self.ready[lane].drain(..taken).collect();
-        for row in &rows {
-            self.busy[usize::from(row.slot.number())] += 1;
+        for row in staying.into_iter().rev() {
+            ready.push_front(row);
         }
-        rows
+        taken
     }
 
     /// A row that was taken needs no more sending: the next of its instance may go. It stays known

@@ -282,8 +282,10 @@ async fn looks_after_dead_rows() {
             .bad(&["dead", "discard", "2", "99"])
             .contains("1 of the rows named")
     );
+    let refused = place.bad(&["dead", "discard", "--all"]);
+    assert!(refused.contains("delete 1 row for good"), "{refused}");
     assert_eq!(
-        place.good(&["dead", "discard", "--all"]),
+        place.good(&["dead", "discard", "--all", "--yes"]),
         "1 row discarded\n"
     );
     assert_eq!(place.good(&["dead", "list"]), "no dead rows\n");
@@ -358,17 +360,23 @@ async fn captures_a_table_and_tells_drift() {
         .unwrap();
 
     let status = ["capture", "status", "--all", "--json"];
-    assert_eq!(place.json(&status)[0]["state"], "not_installed");
+    let state = |code: i32| {
+        let output = place.output(&status);
+        assert_eq!(output.status.code(), Some(code));
+        let lines: Value = serde_json::from_slice(&output.stdout).unwrap();
+        lines[0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(1), "not_installed");
     let printed = place.good(&["capture", "install", "--all", "--print"]);
     assert!(
         printed.to_lowercase().contains("create trigger"),
         "{printed}"
     );
-    assert_eq!(place.json(&status)[0]["state"], "not_installed");
+    assert_eq!(state(1), "not_installed");
     let install = ["capture", "install", "--model", "account", "--json"];
     assert_eq!(place.json(&install)[0]["state"], "installed");
     assert_eq!(place.json(&install)[0]["state"], "unchanged");
-    assert_eq!(place.json(&status)[0]["state"], "current");
+    assert_eq!(state(0), "current");
     sqlx::query("insert into accounts values (1, 'a')")
         .execute(&pool)
         .await
@@ -379,13 +387,27 @@ async fn captures_a_table_and_tells_drift() {
     let told = place.bad(&["capture", "status", "--all"]);
     assert!(told.contains("capture install"), "{told}");
     assert_eq!(place.json(&install)[0]["state"], "replaced");
+
+    // What is captured besides is another service's, perhaps.
+    let other = "[[master.model]]\ncqrs_id = \"other\"\ntable = \"accounts\"\nkey = \"id\"\n";
+    declare(other);
+    let install_other = ["capture", "install", "--all", "--json"];
+    assert_eq!(place.json(&install_other)[0]["state"], "installed");
+    let lines = place.json(&status);
+    assert_eq!(
+        (&lines[0]["state"], &lines[1]["state"]),
+        (&"current".into(), &"not_declared".into())
+    );
+    let removed = place.json(&["capture", "remove", "--all", "--json"]);
+    assert_eq!(removed.as_array().unwrap().len(), 1);
+    assert_eq!(removed[0]["model"], "other");
+    let removed = place.json(&["capture", "remove", "--undeclared", "--json"]);
+    assert_eq!(
+        (&removed[0]["model"], &removed[0]["state"]),
+        (&"account".into(), &"removed".into())
+    );
     declare("");
-    let drifted = place.output(&status);
-    assert_eq!(drifted.status.code(), Some(1));
-    let lines: Value = serde_json::from_slice(&drifted.stdout).unwrap();
-    assert_eq!(lines[0]["state"], "not_declared");
     let remove = ["capture", "remove", "--model", "account", "--json"];
-    assert_eq!(place.json(&remove)[0]["state"], "removed");
     assert_eq!(place.json(&remove)[0]["state"], "not_installed");
     assert_eq!(place.good(&["capture", "status", "--all"]), "no models\n");
 }

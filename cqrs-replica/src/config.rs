@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, time::Duration};
 
-use cqrs_core::{QueueName, RetryPolicy, SLOTS};
+use cqrs_core::{QueueName, RetryPolicy, SLOTS, wire};
 
 use crate::ApplyPolicy;
 
@@ -18,6 +18,11 @@ pub struct WorkerConfig {
     pub dead_letter_queue: Option<QueueName>,
     /// How many messages may be unacknowledged. Default: 1000.
     pub prefetch: NonZeroU16,
+    /// About how much memory they may take together, in bytes; fewer are prefetched while they are
+    /// large. At least 1 MiB. Default: 64 MiB.
+    pub prefetch_bytes: usize,
+    /// The longest body that is applied, in bytes; what is longer is kept as a letter. Default: 16 MiB.
+    pub max_message_bytes: usize,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
     /// Default: 4.
     pub lanes: u16,
@@ -27,8 +32,8 @@ pub struct WorkerConfig {
     pub batch_wait: Duration,
     /// The longest pause between two looks for letters that are due; 10 ms to 1 minute. Default: 1 s.
     pub letter_interval: Duration,
-    /// How long it is remembered that an instance was deleted. Must be longer than any message can
-    /// be late; at least 1 s. Default: 90 days.
+    /// How long it is remembered that an instance was deleted, and at least as long as a letter of it
+    /// may be tried again. Must be longer than any message can be late; at least 1 s. Default: 90 days.
     pub tombstone_ttl: Duration,
     /// How long dead letters are kept, here and by a broker that they are published to, and others
     /// that nothing is to be done about any more; at least 1 s. Default, `None`: dead ones for ever, the others for `tombstone_ttl`.
@@ -50,6 +55,8 @@ impl WorkerConfig {
             dead_letter_queue: QueueName::new(&format!("dead_letter_{queue}")).ok(),
             apply: ApplyPolicy::new(queue),
             prefetch: NonZeroU16::MIN.saturating_add(999),
+            prefetch_bytes: 64 * 1024 * 1024,
+            max_message_bytes: cqrs_core::wire::DEFAULT_MAX_BODY,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
@@ -95,6 +102,13 @@ impl WorkerConfig {
             minute,
         );
         period("reconnect.max", self.reconnect.max, brief, minute);
+        if self.prefetch_bytes < wire::MAX_BODY {
+            problems.push(format!(
+                "prefetch_bytes is {}; use at least {}",
+                self.prefetch_bytes,
+                wire::MAX_BODY
+            ));
+        }
         if self.tombstone_ttl < Duration::from_secs(1) {
             problems.push(format!(
                 "tombstone_ttl is {:?}; use at least 1s",
@@ -160,11 +174,12 @@ mod tests {
         let mut config = defaults();
         config.lanes = 65;
         config.batch_size = 0;
+        config.prefetch_bytes = 1000;
         config.heartbeat = Duration::from_hours(1);
         config.dead_letter_ttl = Some(Duration::ZERO);
         config.dead_letter_queue = Some(config.apply.queue.clone());
         let error = config.validate().unwrap_err();
-        assert_eq!(error.problems().len(), 5);
+        assert_eq!(error.problems().len(), 6);
         assert!(
             error
                 .to_string()

@@ -1,21 +1,26 @@
 //! A lane: applies its share of the messages, batch by batch, each batch in one transaction.
 //!
-//! All messages of an instance go to the same lane, in the order in which they came. A lane never
-//! gives a message back: it repeats a batch until the database has taken it, in smaller pieces when
+//! All messages of an instance go to the same lane, in the order in which they came. A lane gives no
+//! message back by itself: it repeats a batch until the database has taken it, in smaller pieces when
 //! it fails again and again (a batch may be too much for the statement timeout), and reports the
-//! messages as finished only then. It knows nothing of acknowledgements.
+//! messages as finished only then. It knows nothing of acknowledgements. What the receiver has given
+//! back to the queue it lets go of, as soon as no statement is under way.
 //!
 //! A message that fails alone while the database answers otherwise is set aside as a letter, so that
 //! it holds back no other instance: its row may be locked for long, or its statement always take too
-//! long. A database that is lost sets nothing aside: the letter could not be stored there.
+//! long. A database that is lost sets nothing aside: the letter could not be stored there. What the
+//! database answers for and yet does not keep in any form goes behind the others, unacknowledged.
 //!
 //! Cancellation: a lane may be dropped at any time; what it held was not reported and comes again.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use cqrs_core::{Clock, SLOTS, Slot, StoreError, transport::DeliveryTag};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 use tracing::Instrument;
@@ -46,27 +51,67 @@ pub(crate) struct Ticket {
     /// The number of the subscriber: tags of an earlier one are void.
     pub(crate) epoch: u64,
     pub(crate) tag: DeliveryTag,
+    /// About how much memory the message takes.
+    pub(crate) bytes: usize,
 }
 
 /// The ways to the lanes. Dropping it ends them, once they have finished what they hold.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     senders: Vec<mpsc::UnboundedSender<Job>>,
+    /// Those that get messages.
+    used: Vec<u16>,
+    /// Messages of this subscriber and of earlier ones are the queue's again.
+    given_back: watch::Sender<u64>,
 }
 
 impl Lanes {
-    /// As many ways as lanes. Unbounded: the receiver takes no more than the prefetch.
+    /// As many ways as lanes, all of them used. Unbounded: the receiver takes no more than the
+    /// prefetch.
     pub(crate) fn new(count: u16) -> (Self, Vec<mpsc::UnboundedReceiver<Job>>) {
         let (senders, receivers) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
-        (Self { senders }, receivers)
+        let lanes = Self {
+            senders,
+            used: (0..count).collect(),
+            given_back: watch::Sender::new(0),
+        };
+        (lanes, receivers)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u16 {
+        u16::try_from(self.senders.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Those that get messages.
+    pub(crate) fn used(&self) -> &[u16] {
+        &self.used
+    }
+
+    /// Uses these alone. Only while none of the present subscriber's messages is with a lane: those
+    /// of an instance must not be with two.
+    pub(crate) fn only(&mut self, lanes: Vec<u16>) {
+        self.used = lanes;
+    }
+
+    /// The lanes let go of what this subscriber and earlier ones have brought.
+    pub(crate) fn give_back(&self, epoch: u64) {
+        self.given_back.send_replace(epoch);
+    }
+
+    /// Tells a lane what is given back.
+    pub(crate) fn given_back(&self) -> watch::Receiver<u64> {
+        self.given_back.subscribe()
     }
 
     /// Sends a message on its way. `false`: its lane is gone, and the worker is about to end.
     pub(crate) fn send(&self, job: Job) -> bool {
-        let lane = lane_of(&job.message, self.senders.len());
-        self.senders
+        let lane = lane_of(&job.message, self.used.len());
+        let sender = self
+            .used
             .get(lane)
-            .is_some_and(|sender| sender.send(job).is_ok())
+            .and_then(|lane| self.senders.get(usize::from(*lane)));
+        sender.is_some_and(|sender| sender.send(job).is_ok())
     }
 }
 
@@ -87,6 +132,8 @@ pub(crate) struct Lane<S: ReplicaStore> {
     pub(crate) config: Arc<WorkerConfig>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) jobs: mpsc::UnboundedReceiver<Job>,
+    /// The last subscriber whose messages were given back.
+    pub(crate) given_back: watch::Receiver<u64>,
     /// Where finished messages are reported.
     pub(crate) finished: mpsc::UnboundedSender<Vec<Ticket>>,
     /// Wakes the task that looks after letters.
@@ -102,6 +149,10 @@ impl<S: ReplicaStore> Lane<S> {
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         let mut batch = Batch::default();
         while self.fill(&mut batch).await {
+            self.connect(&mut batch).await;
+            if batch.messages.is_empty() {
+                continue;
+            }
             let count = self.pieces.portion(batch.messages.len());
             let began = Instant::now();
             match self.apply(&batch.messages[..count]).await {
@@ -119,7 +170,13 @@ impl<S: ReplicaStore> Lane<S> {
                     let why = causes(&error).join(": ");
                     self.pieces.failed(count);
                     self.session.failed(error).await;
-                    if self.is_stuck().await && count == 1 {
+                    let before = self.session.failures();
+                    let kept = self.connect(&mut batch).await;
+                    if self.session.failures() > before {
+                        // It was away, which explains the failures.
+                        self.pieces.forgive();
+                    }
+                    if kept && count == 1 && self.pieces.failures() >= PATIENCE {
                         self.set_aside(&mut batch, &why).await;
                     }
                 }
@@ -139,15 +196,43 @@ impl<S: ReplicaStore> Lane<S> {
         let _ = self.finished.send(batch.take(answers.len()));
     }
 
-    /// Connects, and answers whether the database, though it can be reached, fails again and again.
-    async fn is_stuck(&mut self) -> bool {
-        let before = self.session.failures();
-        self.session.get().await;
-        if self.session.failures() > before {
-            // It was away, which explains the failures.
-            self.pieces.forgive();
+    /// Connects, however long that takes, and lets go of what is given back before or meanwhile.
+    /// `false`: something was.
+    async fn connect(&mut self, batch: &mut Batch) -> bool {
+        let mut kept = self.keeps_all(batch);
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.session.get() => return kept,
+                Ok(()) = self.given_back.changed() => kept &= self.keeps_all(batch),
+                job = self.jobs.recv(), if batch.messages.is_empty() => match job {
+                    Some(job) => batch.add(job),
+                    None => return kept,
+                },
+            }
         }
-        self.pieces.failures() >= PATIENCE
+    }
+
+    /// Lets go of what was given back. `true`: nothing was.
+    fn keeps_all(&mut self, batch: &mut Batch) -> bool {
+        let epoch = *self.given_back.borrow_and_update();
+        let mut gone = batch.take_until(epoch);
+        // What waits came after what is in hand.
+        while batch.messages.is_empty()
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            if job.ticket.epoch <= epoch {
+                gone.push(job.ticket);
+            } else {
+                batch.add(job);
+            }
+        }
+        let kept = gone.is_empty();
+        if !kept {
+            // Nobody listens any more when the worker is about to end.
+            let _ = self.finished.send(gone);
+        }
+        kept
     }
 
     /// Keeps the first message as a letter.
@@ -160,6 +245,18 @@ impl<S: ReplicaStore> Lane<S> {
         {
             Ok(answer) => self.finish(batch, &[answer]),
             Err(error) => {
+                if let StoreError::Backend(_) = error {
+                    // It comes again after the others, and stays unacknowledged until it is kept.
+                    let error = causes(&error).join(": ");
+                    tracing::error!(
+                        message_id = message.message_id.map(tracing::field::display),
+                        bytes = message.body.len(),
+                        error,
+                        "a message can be neither applied nor kept; others go first"
+                    );
+                    metrics::not_kept();
+                    batch.postpone();
+                }
                 // The database takes nothing else either.
                 self.pieces.forgive();
                 self.session.failed(error).await;
@@ -298,6 +395,28 @@ impl Batch {
         }
     }
 
+    /// Removes the messages of this subscriber and of earlier ones.
+    fn take_until(&mut self, epoch: u64) -> Vec<Ticket> {
+        let mut gone = Vec::new();
+        // One that was postponed lies behind later ones.
+        let mut at = 0;
+        while let Some(ticket) = self.tickets.get(at) {
+            if ticket.epoch <= epoch {
+                self.bytes -= self.messages.remove(at).body.len();
+                gone.push(self.tickets.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        gone
+    }
+
+    /// Puts the first message behind all others.
+    fn postpone(&mut self) {
+        self.messages.rotate_left(1);
+        self.tickets.rotate_left(1);
+    }
+
     /// Removes the first messages and answers with their tickets.
     fn take(&mut self, count: usize) -> Vec<Ticket> {
         self.bytes -= self
@@ -306,113 +425,5 @@ impl Batch {
             .map(|message| message.body.len())
             .sum::<usize>();
         self.tickets.drain(..count).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use cqrs_core::transport::{Delivery, Headers};
-
-    use super::*;
-
-    fn job(body: impl Into<Bytes>) -> Job {
-        let tag = DeliveryTag(1);
-        let message = Incoming::new(Delivery {
-            tag,
-            message_id: None,
-            routing_key: "account".to_owned(),
-            body: body.into(),
-            headers: Headers::default(),
-            redelivered: false,
-        });
-        Job {
-            ticket: Ticket { epoch: 1, tag },
-            message,
-        }
-    }
-
-    fn event(key: i64, revision: i64) -> Job {
-        job(format!(
-            r#"{{"signal_type":"SAVE","cqrs_id":"account","instance_pk":{key},
-                "instance_data":{{"cqrs_revision":{revision},
-                "cqrs_updated":"2026-11-21 10:00:00.000000+00:00"}}}}"#
-        ))
-    }
-
-    #[test]
-    fn all_messages_of_an_instance_share_a_lane_and_instances_spread() {
-        let mut used = [0; 4];
-        for key in 0..200 {
-            let lane = lane_of(&event(key, 0).message, 4);
-            assert!((1..5).all(|revision| lane_of(&event(key, revision).message, 4) == lane));
-            used[lane] += 1;
-        }
-        assert!(used.iter().all(|count| *count > 20), "{used:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_read_has_a_lane_too() {
-        let message = job("not json").message;
-        assert!(message.event.is_none());
-        assert!((1..70).all(|lanes| lane_of(&message, lanes) < lanes));
-    }
-
-    #[test]
-    fn messages_reach_their_lane_in_order() {
-        let (lanes, mut receivers) = Lanes::new(3);
-        (0..50).for_each(|revision| assert!(lanes.send(event(7, revision))));
-        let lane = lane_of(&event(7, 0).message, 3);
-        for revision in 0..50 {
-            let job = receivers[lane].try_recv().unwrap();
-            assert_eq!(job.message.event.unwrap().revision.0, revision);
-        }
-        assert!(
-            receivers
-                .iter_mut()
-                .all(|receiver| receiver.try_recv().is_err())
-        );
-    }
-
-    #[test]
-    fn a_batch_that_fails_again_and_again_is_tried_in_smaller_pieces() {
-        let mut pieces = Pieces::default();
-        let portions: Vec<usize> = (0..10)
-            .map(|_| {
-                let portion = pieces.portion(200);
-                pieces.failed(portion);
-                portion
-            })
-            .collect();
-        assert_eq!(portions, [200, 200, 100, 50, 25, 12, 6, 3, 1, 1]);
-        let portions: Vec<usize> = (0..9)
-            .map(|_| {
-                pieces.succeeded();
-                pieces.portion(200)
-            })
-            .collect();
-        assert_eq!(portions, [2, 4, 8, 16, 32, 64, 128, 200, 200]);
-    }
-
-    #[test]
-    fn what_is_taken_off_a_batch_is_not_held_any_more() {
-        let mut batch = Batch::default();
-        (0..200).for_each(|key| batch.add(event(key, 0)));
-        assert_eq!(batch.take(50).len(), 50);
-        assert_eq!(batch.messages.len(), 150);
-        assert_eq!(
-            batch.bytes,
-            batch.messages.iter().map(|m| m.body.len()).sum::<usize>()
-        );
-    }
-
-    #[test]
-    fn a_batch_is_full_by_count_or_by_bytes() {
-        let mut batch = Batch::default();
-        batch.add(job(vec![b' '; MAX_BATCH_BYTES]));
-        assert!(!batch.has_room(10));
-        let mut batch = Batch::default();
-        (0..10).for_each(|key| batch.add(event(key, 0)));
-        assert!(!batch.has_room(10) && batch.has_room(11));
     }
 }

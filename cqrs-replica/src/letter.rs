@@ -4,16 +4,18 @@ use std::{error::Error, fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use cqrs_core::CqrsId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Applied, Incoming, LetterState, WaitReason, apply::InstanceId};
+use crate::{Applied, Incoming, LetterState, SkipReason, WaitReason, apply::InstanceId};
 
 /// The class of a letter's reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Unreadable,
     MissingColumn,
+    MissingField,
     Type,
     TooLong,
     Constraint,
@@ -30,9 +32,10 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Unreadable,
         Self::MissingColumn,
+        Self::MissingField,
         Self::Type,
         Self::TooLong,
         Self::Constraint,
@@ -53,6 +56,7 @@ impl Reason {
         match self {
             Self::Unreadable => "unreadable",
             Self::MissingColumn => "missing_column",
+            Self::MissingField => "missing_field",
             Self::Type => "type",
             Self::TooLong => "too_long",
             Self::Constraint => "constraint",
@@ -104,7 +108,9 @@ pub struct Fault {
     pub(crate) detail: Option<String>,
     /// The constraint that was violated, where the database names one.
     pub(crate) constraint: Option<Box<Violated>>,
-    /// The instance without which the row is not taken, where it is known.
+    /// Whether another row has a value that must be unique.
+    pub(crate) unique: bool,
+    /// The instance whose coming, or going, the row waits for, where it is known.
     pub(crate) waits_for: Option<InstanceId>,
     pub(crate) then: Then,
 }
@@ -132,6 +138,8 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
+    /// The same, when code that does not answer is tried again.
+    Later,
     /// Another attempt, which does not count, when the row has come that it refers to.
     Wait,
 }
@@ -143,6 +151,7 @@ impl Fault {
             error: error.into(),
             detail: None,
             constraint: None,
+            unique: false,
             waits_for: None,
             then: Then::Backoff,
         }
@@ -168,6 +177,19 @@ impl Fault {
         Self {
             then: Then::Aside,
             ..Self::new(Reason::Database, error)
+        }
+    }
+
+    /// Whether it is for the sake of other rows.
+    pub(crate) fn is_obstruction(&self) -> bool {
+        self.unique || self.reason == Reason::Reference
+    }
+
+    /// The code that it is for does not answer, and was not called.
+    pub(crate) fn later(error: impl Into<String>) -> Self {
+        Self {
+            then: Then::Later,
+            ..Self::new(Reason::Handler, error)
         }
     }
 
@@ -255,6 +277,14 @@ impl OtherLetter {
         answer(self.state, self.reason, self.attempts)
     }
 
+    /// What the message answers when it comes once more.
+    pub(crate) const fn answer_again(&self) -> Applied {
+        match self.state {
+            LetterState::Discarded => Applied::Skipped(SkipReason::Duplicate),
+            _ => self.answer(),
+        }
+    }
+
     /// Whether it keeps this message.
     pub(crate) fn keeps(&self, incoming: &Incoming) -> bool {
         match (self.message_id, incoming.message_id) {
@@ -327,6 +357,22 @@ pub(crate) fn in_words(error: &(dyn Error + 'static)) -> String {
     storable(&text)
 }
 
+/// An identifier of a message that no event has: no longer than those that are indexed. The body has all
+/// of it.
+pub(crate) fn identifier(text: &str) -> String {
+    let text = storable(text);
+    let end = text.floor_char_boundary(CqrsId::MAX_LEN);
+    text[..end].to_owned()
+}
+
+/// Text that a database in any encoding stores, and an index holds.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .take(500)
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .collect()
+}
+
 /// Text as every database stores it: without NUL characters, and no longer than useful.
 pub(crate) fn storable(text: &str) -> String {
     text.chars()
@@ -353,6 +399,13 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), reason);
         }
+    }
+
+    #[test]
+    fn an_identifier_is_cut_between_characters() {
+        assert_eq!(identifier("account"), "account");
+        assert_eq!(identifier(&"\u{20ac}".repeat(50)), "\u{20ac}".repeat(33));
+        assert_eq!(plain("a\u{20ac}\0b"), "a??b");
     }
 
     #[test]

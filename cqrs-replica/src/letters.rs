@@ -99,8 +99,9 @@ impl<S: ReplicaStore> Letters<S> {
             }
         };
         if *prune_at <= Instant::now() {
-            self.prune().await?;
+            // One that takes too long is not repeated at once: the letters have to go on.
             *prune_at = Instant::now() + PRUNE_INTERVAL;
+            self.prune().await?;
         }
         Ok(due)
     }

@@ -3,11 +3,15 @@
 mod acks;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod apply;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod breaker;
 mod broker_letters;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
 pub mod dead;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod delete_limit;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod diff;
 mod error;
@@ -60,6 +64,8 @@ pub use config::{InvalidConfig, WorkerConfig};
 pub use cqrs_core::Shutdown;
 #[cfg(feature = "derive")]
 pub use cqrs_macros::Replica;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use delete_limit::{DeleteLimit, TooManyDeletes};
 pub use error::WorkerError;
 pub use failure::Failure;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

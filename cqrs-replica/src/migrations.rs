@@ -10,6 +10,7 @@ const COMMAND: &str = "cqrs-replica migrate";
 pub(crate) const POSTGRES: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,
@@ -31,6 +32,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "published",
             sql: include_str!("../migrations/postgres/replica/0004_published.sql"),
         },
+        Migration {
+            number: 5,
+            name: "letters_by_instance",
+            sql: include_str!("../migrations/postgres/replica/0005_letters_by_instance.sql"),
+        },
     ],
 };
 
@@ -39,6 +45,7 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
 pub(crate) const SQLITE: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,
@@ -59,6 +66,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 4,
             name: "published",
             sql: include_str!("../migrations/sqlite/replica/0004_published.sql"),
+        },
+        Migration {
+            number: 5,
+            name: "letters_by_instance",
+            sql: include_str!("../migrations/sqlite/replica/0005_letters_by_instance.sql"),
         },
     ],
 };

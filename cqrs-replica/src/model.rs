@@ -46,6 +46,19 @@ impl<S: ReplicaStore> Models<S> {
         self.by_id.values()
     }
 
+    /// Whether any of these messages is given to the user's own code.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn call_own_code<'m>(
+        &self,
+        mut messages: impl Iterator<Item = &'m crate::Incoming>,
+    ) -> bool {
+        messages.any(|message| {
+            let event = message.event.as_ref();
+            let model = event.and_then(|event| self.get(&event.cqrs_id));
+            model.is_some_and(|model| !matches!(model.target, Target::Table(_)))
+        })
+    }
+
     /// What they are called, in no order.
     pub fn cqrs_ids(&self) -> impl Iterator<Item = CqrsId> {
         self.by_id.keys().cloned()
@@ -77,7 +90,9 @@ pub struct Model<S: ReplicaStore> {
     pub cqrs_id: CqrsId,
     /// Into what.
     pub(crate) target: Target<S>,
-    /// How often and how fast a failed event is tried again.
+    /// How often and how fast a failed event is tried again. Default: from 2 s up to 5 minutes apart, 31
+    /// times; without a limit where every revision is to be seen in order, since a dead letter lets the
+    /// later ones go.
     pub retry: RetryPolicy,
     /// The model's own word on a failed attempt.
     pub(crate) decide: Option<Decide>,
@@ -91,6 +106,9 @@ pub struct Model<S: ReplicaStore> {
     pub only_direct_syncs: bool,
     /// Whether its dead letters are published to the broker's queue of dead letters as well.
     pub publish_dead_letters: bool,
+    /// Whether its code is called at present.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) breaker: crate::breaker::Breaker,
 }
 
 /// Into what events are applied.
@@ -149,10 +167,14 @@ impl<S: ReplicaStore> Model<S> {
     /// Gives the events to a handler, every revision in order. An expired event is a dead letter.
     ///
     /// A revision that comes before the one it follows waits for it, up to
-    /// [`ApplyPolicy::gap_wait`](crate::ApplyPolicy::gap_wait); so does the first event of an
+    /// [`ApplyPolicy::gap_wait`](crate::ApplyPolicy::gap_wait), and longer while a worker of the queue has
+    /// messages that it does not get done with; so does the first event of an
     /// instance of which nothing is known, unless it is revision 0 or a sync. Events behind one
-    /// that is tried again wait until that is done with; behind a dead letter they go on, and the
-    /// dead one, retried after that, is superseded.
+    /// that is tried again wait until that is done with. It is tried again for ever, with an error in
+    /// the log and in `cqrs_replica_stuck_total` from the 31st failure on; to have it set aside as a dead
+    /// letter instead, behind which the others go on, give a limit ([`Model::with_retry`]) or say so in
+    /// the handler ([`Failure::park`](crate::Failure::park)). A dead letter that is retried after later
+    /// revisions were applied is superseded.
     pub fn handler(cqrs_id: CqrsId, handler: impl Handler<S>) -> Self {
         let target = Target::Handler {
             handler: Arc::new(Registered(handler)),
@@ -179,6 +201,7 @@ impl<S: ReplicaStore> Model<S> {
             },
             handler @ Target::Handler { .. } => handler,
         };
+        self.limit_attempts();
         self
     }
 
@@ -193,6 +216,7 @@ impl<S: ReplicaStore> Model<S> {
             Target::Hooked { in_step, .. } => *in_step = false,
             Target::Handler { in_step, .. } => *in_step = false,
         }
+        self.limit_attempts();
         self
     }
 
@@ -285,23 +309,52 @@ impl<S: ReplicaStore> Model<S> {
     }
 
     fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
-        // 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
-        let retry = RetryPolicy {
-            initial: Duration::from_secs(2),
-            max_attempts: Some(31),
-            ..RetryPolicy::default()
-        };
-        Self {
+        let mut model = Self {
             cqrs_id,
             target,
-            retry,
+            retry: limited(),
             decide: None,
             statement_timeout: None,
             on_expired,
             sync_downgrade: false,
             only_direct_syncs: false,
             publish_dead_letters: false,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            breaker: crate::breaker::Breaker::default(),
+        };
+        model.limit_attempts();
+        model
+    }
+
+    /// Sets how often a failed event is tried by default. In step there is no limit: a dead letter
+    /// would let the later revisions go, and lose its own for good.
+    fn limit_attempts(&mut self) {
+        if self.retry == limited() || self.retry == unlimited() {
+            self.retry = if self.target.in_step() {
+                unlimited()
+            } else {
+                limited()
+            };
         }
+    }
+}
+
+/// How many failures make an event a dead letter by default; in step, how many are an alarm.
+pub(crate) const USUAL_ATTEMPTS: u32 = 31;
+
+/// 31 attempts from 2 s on, as django-cqrs makes by default, but with a growing delay.
+fn limited() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: Some(USUAL_ATTEMPTS),
+        ..unlimited()
+    }
+}
+
+fn unlimited() -> RetryPolicy {
+    RetryPolicy {
+        initial: Duration::from_secs(2),
+        max_attempts: None,
+        ..RetryPolicy::default()
     }
 }
 
@@ -350,6 +403,9 @@ pub struct TableModel {
     /// Which member of `instance_data` goes into which column. `None`: into the column of the same
     /// name, and members without a column are ignored.
     pub columns: Option<Vec<(String, String)>>,
+    /// Members of `columns` that an event may lack: the column then keeps its value. An event that lacks
+    /// another one fails with the reason `missing_field`.
+    pub optional: Vec<String>,
 }
 
 impl TableModel {
@@ -359,6 +415,7 @@ impl TableModel {
             table: table.into(),
             key: vec![key.into()],
             columns: None,
+            optional: Vec::new(),
         }
     }
 
@@ -366,6 +423,13 @@ impl TableModel {
     #[must_use]
     pub fn with_key<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.key = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets which of the members of [`TableModel::columns`] an event may lack.
+    #[must_use]
+    pub fn with_optional<M: Into<String>>(mut self, members: impl IntoIterator<Item = M>) -> Self {
+        self.optional = members.into_iter().map(Into::into).collect();
         self
     }
 

@@ -14,8 +14,12 @@
 //! applies if its revision is higher, or equal with a newer time, or 0 and newer by more than t (a
 //! restart); a DELETE applies unless it is older by more than t; a SAVE on a tombstone applies only if
 //! newer than that, a SYNC if not older; a SYNC on a live instance applies if its revision is equal or
-//! higher, or its time newer. (A DELETE that was overtaken by the SAVE of a second life leaves a
-//! tombstone with the time of that SAVE. The SYNC that is to repair it has this very time.)
+//! higher, or its time newer. A SAVE or SYNC from before the end of an earlier life, which is remembered
+//! when the instance comes to life again, is stale whatever its revision. (A DELETE that was overtaken
+//! by the SAVE of a second life leaves a tombstone with the time of that SAVE. The SYNC that is to
+//! repair it has this very time.) What a comparison removes leaves such a tombstone too, at the time of
+//! the state that was removed: a SYNC, or the SAVE of a dump, brings this state back, and a late SAVE
+//! does not.
 //!
 //! A DELETE of which nothing is known takes effect like any other (there may be rows from before
 //! the worker's bookkeeping) and leaves a tombstone. Tombstones keep the highest revision and time
@@ -45,6 +49,8 @@ pub struct Known {
     pub(crate) counted: bool,
     /// The last sync applied.
     pub(crate) sync_id: Option<Uuid>,
+    /// The master's time of the end of the life before this one, where it had one.
+    pub(crate) ended: Option<DateTime<Utc>>,
 }
 
 /// What a message says, as far as the rules are concerned.
@@ -61,11 +67,17 @@ pub(crate) struct Facts {
 
 /// How a model wants its messages judged.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "rules that are independent of each other"
+)]
 pub(crate) struct Terms {
     /// How far the clocks of other masters may differ.
     pub(crate) tolerance: TimeDelta,
     /// Whether a sync may put an older state over a newer one.
     pub(crate) sync_downgrade: bool,
+    /// Whether a save is that of a dump, which brings back what a comparison has removed.
+    pub(crate) restores: bool,
     /// Whether every revision has to be seen in its turn.
     pub(crate) in_step: bool,
     /// Whether the message has waited for its turn as long as it may.
@@ -122,6 +134,7 @@ pub(crate) fn after(known: Option<&Known>, facts: &Facts) -> Known {
         deleted: false,
         counted: facts.counted,
         sync_id,
+        ended: known.and_then(|known| ended(known, facts)),
     };
     match facts.signal {
         Signal::Save => next,
@@ -133,8 +146,22 @@ pub(crate) fn after(known: Option<&Known>, facts: &Facts) -> Known {
             revision: known.map_or(facts.revision, |known| known.revision.max(facts.revision)),
             updated: known.map_or(facts.updated, |known| known.updated.max(facts.updated)),
             deleted: true,
+            ended: None,
             ..next
         },
+    }
+}
+
+/// When the life before the one that a save or sync belongs to has ended.
+fn ended(known: &Known, facts: &Facts) -> Option<DateTime<Utc>> {
+    let restarts = !(known.counted && facts.counted)
+        && facts.signal == Signal::Save
+        && facts.revision == 0
+        && known.revision > 0;
+    if known.deleted || restarts {
+        Some(known.updated)
+    } else {
+        known.ended
     }
 }
 
@@ -165,15 +192,25 @@ fn by_revision_and_time(known: &Known, facts: &Facts, terms: &Terms) -> Option<D
     let newer_by = facts.updated - known.updated;
     let newer = newer_by > TimeDelta::zero();
     let downgrade = facts.forced || terms.sync_downgrade;
+    let of_this_life = match (known.ended, facts.signal) {
+        (None, _) => true,
+        // It may have brought this life to light with the very time of the tombstone.
+        (Some(ended), Signal::Sync) => facts.updated >= ended,
+        (Some(ended), _) => facts.updated > ended,
+    };
     let is_new = match (facts.signal, known.deleted) {
         (Signal::Save, false) => {
-            facts.revision > known.revision
-                || (facts.revision == known.revision && newer)
-                || (facts.revision == 0 && newer_by > terms.tolerance)
+            of_this_life
+                && (facts.revision > known.revision
+                    || (facts.revision == known.revision && newer)
+                    || (facts.revision == 0 && newer_by > terms.tolerance))
         }
         (Signal::Delete, _) => newer_by >= -terms.tolerance,
-        (Signal::Sync, false) => facts.revision >= known.revision || newer || downgrade,
+        (Signal::Sync, false) => {
+            downgrade || (of_this_life && (facts.revision >= known.revision || newer))
+        }
         (Signal::Sync, true) => newer_by >= TimeDelta::zero(),
+        (Signal::Save, true) if terms.restores => newer_by >= TimeDelta::zero(),
         (_, true) => newer,
     };
     (!is_new).then(|| Decision::Skip(old(known, facts)))
@@ -197,6 +234,10 @@ fn passed_over(known: Option<&Known>, facts: &Facts, in_step: bool) -> u64 {
         None if !in_step || facts.signal == Signal::Sync => return 0,
         None => -1,
         Some(known) if facts.revision > known.revision => known.revision,
+        // The very state that a comparison has removed.
+        Some(known) if (facts.revision, facts.updated) == (known.revision, known.updated) => {
+            return 0;
+        }
         // A second life that started again at 0.
         Some(known) if known.deleted && facts.signal == Signal::Save => -1,
         Some(_) => return 0,

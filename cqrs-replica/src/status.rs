@@ -1,6 +1,6 @@
 //! How a replica is doing: `cqrs-replica status`.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use cqrs_core::{QueueName, StoreError};
@@ -11,6 +11,9 @@ use crate::{
     ReplicaSession, ReplicaStatus, ReplicaStore, WorkerRow,
     plain::{columns, period, plain, time},
 };
+
+/// After how long without a sign of life nobody knows what a worker holds.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// The state of a replica. `Display` is for people, `Serialize` for programs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,8 +47,10 @@ pub struct WorkerStatus {
     pub started_at: DateTime<Utc>,
     /// How long ago its last sign of life was.
     pub seen_seconds: f64,
-    /// How long its oldest unacknowledged message has been with it.
+    /// How long its oldest unacknowledged message has been with it, when it was seen last.
     pub oldest_unacked_seconds: Option<f64>,
+    /// Whether it has not been seen for 10 s, so that it is unknown what it holds now.
+    pub silent: bool,
 }
 
 /// Looks. Changes nothing.
@@ -83,6 +88,7 @@ impl From<&WorkerRow> for WorkerStatus {
             started_at: row.started_at,
             seen_seconds: row.seen.as_secs_f64(),
             oldest_unacked_seconds: row.oldest_unacked.map(|age| age.as_secs_f64()),
+            silent: row.seen >= SILENT,
         }
     }
 }
@@ -126,6 +132,10 @@ impl fmt::Display for Status {
                 time(worker.started_at),
                 period(worker.seen_seconds)
             )?;
+            if worker.silent {
+                f.write_str("unknown what is in hand")?;
+                continue;
+            }
             match worker.oldest_unacked_seconds {
                 Some(age) => write!(f, "oldest message in hand for {}", period(age))?,
                 None => f.write_str("nothing in hand")?,
@@ -142,8 +152,6 @@ impl fmt::Display for Status {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn report() -> Status {
@@ -175,6 +183,23 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("NEEDS RECONCILE"), "{text}");
+    }
+
+    #[test]
+    fn what_a_silent_worker_holds_is_unknown() {
+        let mut status = report();
+        let row = WorkerRow {
+            worker: Uuid::from_u128(8),
+            started_at: DateTime::from_timestamp(1_795_000_000, 0).unwrap(),
+            seen: SILENT,
+            oldest_unacked: None,
+        };
+        status.workers = vec![WorkerStatus::from(&row)];
+        let text = status.to_string();
+        assert!(
+            text.contains("seen 10 s ago, unknown what is in hand"),
+            "{text}"
+        );
     }
 
     #[test]

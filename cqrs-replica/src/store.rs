@@ -69,7 +69,11 @@ pub trait ReplicaSession: Send + 'static {
     /// Keeps a message that the database, though it answers, fails to take again and again: its
     /// statement takes too long, or another transaction holds its row. Judges it as [`Self::apply`]
     /// does, but touches neither the model's table nor its handler: what would apply becomes a
-    /// letter that is retried soon, and no attempt is counted. The answer is durable.
+    /// letter that is retried soon, and no attempt is counted. What the database does not store so is
+    /// kept by its bytes alone. The answer is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]: the database answers and keeps the message in no form.
     ///
     /// Cancellation: as with [`Self::apply`].
     fn set_aside(
@@ -212,13 +216,17 @@ pub struct ApplyPolicy {
     pub queue: QueueName,
     /// How far the clocks of other masters may differ.
     pub clock_tolerance: Duration,
-    /// How long an in-step event waits for the one before it.
+    /// How long an in-step event waits for the one before it, at least: it goes on while a worker of the
+    /// queue may have that one.
     pub gap_wait: Duration,
     /// How long an event of an unknown model waits for a worker that knows it.
     pub unknown_model_ttl: Duration,
     /// How long an event waits for a row that a foreign key of its own demands. Zero: it does not
     /// wait, but is tried again like any other that fails.
     pub reference_wait: Duration,
+    /// Whether a save brings back the very state that a comparison has removed: a save from a dump, which
+    /// says what the master has, and not one that comes late.
+    pub restores: bool,
 }
 
 impl ApplyPolicy {
@@ -232,6 +240,7 @@ impl ApplyPolicy {
             gap_wait: Duration::from_mins(1),
             unknown_model_ttl: Duration::from_hours(24),
             reference_wait: Duration::from_mins(10),
+            restores: false,
         }
     }
 }
@@ -264,6 +273,22 @@ impl Incoming {
             ..
         } = delivery;
         Self::restored(message_id, routing_key, body, headers)
+    }
+
+    /// Reads a delivery whose body is no longer than `limit` bytes. A longer one is left unread, so that it
+    /// is kept as a letter: a retry reads it.
+    #[must_use]
+    pub(crate) fn within(delivery: Delivery, limit: usize) -> Self {
+        if delivery.body.len() <= limit {
+            return Self::new(delivery);
+        }
+        Self {
+            message_id: delivery.message_id,
+            routing_key: delivery.routing_key,
+            body: delivery.body,
+            headers: delivery.headers,
+            event: None,
+        }
     }
 
     /// Reads a body that was kept with what came beside it.

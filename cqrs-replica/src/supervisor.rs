@@ -3,12 +3,12 @@
 //! A lost connection is nobody's fault and needs no one's help: the task that owns it pauses, longer
 //! each time, and goes on with what it was at. All tasks of a worker share one [`Outages`] per side,
 //! so that an outage is one line when it begins, one a minute while it lasts and one when it ends,
-//! however many tasks feel it.
+//! however many tasks feel it. They also tell which lanes can be given messages.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,6 +28,17 @@ const REMINDER: Duration = Duration::from_mins(1);
 
 /// An outage that returns sooner is the same one.
 const RECURRENCE: Duration = Duration::from_secs(10);
+
+/// After how long without any answer, beside the pause between two signs of life, the database is
+/// taken to be away; after how long without a connection all lanes are as good as that.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// After how long without a connection a lane is left out while others have one.
+const LEFT_OUT: Duration = Duration::from_secs(10);
+
+/// After how long without a sign of life, beside the pause between two, a worker holds nothing any
+/// more, even if its lanes could work: others take its messages to be gone soon after.
+const UNHEARD: Duration = Duration::from_secs(20);
 
 /// The other end of a worker's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,29 +63,59 @@ pub(crate) struct Outages {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     affected: BTreeSet<Task>,
     began: Option<Instant>,
     logged: Option<Instant>,
     ended: Option<Instant>,
+    /// When the other side last answered anyone, and when it answered a sign of life.
+    answered: Instant,
+    heard: Instant,
+    /// Whether it was found to be away since, and when it was back.
+    is_away: bool,
+    back: Instant,
+    /// Who has no connection, and since when.
+    cut_off: BTreeMap<Task, Instant>,
 }
 
 impl Outages {
     pub(crate) fn new(side: Side) -> Self {
         Self {
             side,
-            state: Mutex::default(),
+            state: Mutex::new(State::new(Instant::now())),
         }
+    }
+
+    /// The lanes whose messages would be applied: none while the database is away. `heartbeat` is
+    /// the pause between two signs of life.
+    pub(crate) fn usable_lanes(&self, lanes: u16, heartbeat: Duration) -> Vec<u16> {
+        self.state().usable(lanes, heartbeat, Instant::now())
+    }
+
+    fn answered(&self, task: Task) {
+        self.state().answered(task, Instant::now());
+    }
+
+    fn cut_off(&self, task: Task) {
+        self.state()
+            .cut_off
+            .entry(task)
+            .or_insert_with(Instant::now);
+    }
+
+    fn connected(&self, task: Task) {
+        self.state().cut_off.remove(&task);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A task's call failed for the sake of the connection.
     pub(crate) fn failed(&self, task: Task, error: &(dyn Error + 'static)) {
         let side = self.side.as_str();
-        let due = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.failed(task, Instant::now())
-        };
+        let due = self.state().failed(task, Instant::now());
         let error = chain(error);
         if due {
             tracing::error!(side, %task, error, "connection lost, connecting again until it works");
@@ -86,7 +127,7 @@ impl Outages {
     /// A task's call succeeded after it had failed.
     pub(crate) fn recovered(&self, task: Task) {
         metrics::reconnected(self.side);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Some(lasted) = state.recovered(task, Instant::now()) {
             drop(state);
             let after_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
@@ -96,6 +137,49 @@ impl Outages {
 }
 
 impl State {
+    const fn new(now: Instant) -> Self {
+        Self {
+            affected: BTreeSet::new(),
+            began: None,
+            logged: None,
+            ended: None,
+            answered: now,
+            heard: now,
+            is_away: false,
+            back: now,
+            cut_off: BTreeMap::new(),
+        }
+    }
+
+    fn answered(&mut self, task: Task, now: Instant) {
+        self.answered = now;
+        if matches!(task, Task::Start | Task::Heartbeat) {
+            self.heard = now;
+        }
+        if self.is_away {
+            self.is_away = false;
+            self.back = now;
+        }
+    }
+
+    fn usable(&mut self, lanes: u16, heartbeat: Duration, now: Instant) -> Vec<u16> {
+        if now - self.answered >= AWAY + heartbeat {
+            self.is_away = true;
+        }
+        if self.is_away || now - self.heard >= UNHEARD + heartbeat {
+            return Vec::new();
+        }
+        // After an outage each lane gets its time to connect.
+        let without = |lane: &u16| {
+            let since = self.cut_off.get(&Task::Lane(*lane));
+            since.map_or(Duration::ZERO, |since| now - (*since).max(self.back))
+        };
+        if (0..lanes).all(|lane| without(&lane) >= AWAY) {
+            return Vec::new();
+        }
+        (0..lanes).filter(|lane| without(lane) < LEFT_OUT).collect()
+    }
+
     /// Whether to log it.
     fn failed(&mut self, task: Task, now: Instant) -> bool {
         let first = self.affected.is_empty();
@@ -183,8 +267,14 @@ impl<S: ReplicaStore> SupervisedSession<S> {
     async fn connect(&mut self) -> S::Session {
         loop {
             match self.store.session().await {
-                Ok(session) => return session,
-                Err(error) => self.failed(error).await,
+                Ok(session) => {
+                    self.outages.connected(self.task);
+                    return session;
+                }
+                Err(error) => {
+                    self.outages.cut_off(self.task);
+                    self.failed(error).await;
+                }
             }
         }
     }
@@ -201,6 +291,7 @@ impl<S: ReplicaStore> SupervisedSession<S> {
 
     /// A call succeeded.
     pub(crate) fn succeeded(&mut self) {
+        self.outages.answered(self.task);
         self.conflicts = 0;
         if self.failures > 0 {
             self.failures = 0;
@@ -251,7 +342,7 @@ mod tests {
     fn an_outage_is_one_line_at_its_start_and_one_a_minute() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut state = State::default();
+        let mut state = State::new(start);
         assert!(state.failed(Task::Lane(0), at(0)));
         let lines = (1..600).filter(|second| {
             let task = if second % 2 == 0 {
@@ -269,10 +360,36 @@ mod tests {
     }
 
     #[test]
+    fn lanes_are_usable_while_the_database_answers_and_they_are_connected() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut state = State::new(start);
+        let beat = Duration::from_secs(1);
+        assert_eq!(state.usable(2, beat, at(2)), [0, 1]);
+        assert!(state.usable(2, beat, at(3)).is_empty(), "no answer for 3 s");
+        state.cut_off.insert(Task::Lane(1), at(1));
+        state.answered(Task::Heartbeat, at(60));
+        assert_eq!(state.usable(2, beat, at(60)), [0, 1], "time to connect");
+        (61..70).for_each(|second| state.answered(Task::Heartbeat, at(second)));
+        assert_eq!(state.usable(2, beat, at(69)), [0, 1]);
+        state.answered(Task::Lane(0), at(70));
+        assert_eq!(state.usable(2, beat, at(70)), [0], "one is left out");
+        state.cut_off.insert(Task::Lane(0), at(70));
+        state.answered(Task::Heartbeat, at(72));
+        assert!(state.usable(2, beat, at(72)).is_empty(), "all are cut off");
+        state.cut_off.remove(&Task::Lane(0));
+        assert_eq!(state.usable(2, beat, at(72)), [0]);
+        state.cut_off.clear();
+        (73..94).for_each(|second| state.answered(Task::Lane(0), at(second)));
+        assert_eq!(state.usable(2, beat, at(92)), [0, 1]);
+        assert!(state.usable(2, beat, at(93)).is_empty(), "no sign of life");
+    }
+
+    #[test]
     fn a_connection_that_flaps_is_one_outage() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut state = State::default();
+        let mut state = State::new(start);
         let lines = (0..30).filter(|turn| {
             let due = state.failed(Task::Receiver, at(turn * 2));
             state.recovered(Task::Receiver, at(turn * 2 + 1));

@@ -18,6 +18,8 @@
 //! |---|---|
 //! | a message cannot be read or applied | a letter in its place, acknowledged; the store's business |
 //! | database lost, locked, or in the way of a statement | the task pauses and repeats; nothing counts as an attempt |
+//! | database away for 3 s | what no lane has applied is given back to the queue, for other workers; the worker subscribes again when the database answers |
+//! | a lane without a connection for 10 s, others with one | given back likewise; the other lanes do its share until it has one |
 //! | broker lost | connected anew; what the lanes hold is finished, then comes again and changes nothing |
 //! | queue deleted | declared anew once `needs_reconcile` is stored |
 //! | tables, rights or logins wrong at the start | the worker ends with the reason |
@@ -30,6 +32,7 @@ pub(crate) mod task;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vitals;
+mod window;
 
 use std::sync::Arc;
 
@@ -45,6 +48,7 @@ use self::{
     receiver::{Hand, Receiver},
     task::{Task, Tasks},
     vitals::Vitals,
+    window::Window,
 };
 use crate::{
     InvalidConfig, Models, ReplicaSession, ReplicaStore, Shutdown, WorkerConfig, WorkerError,
@@ -201,6 +205,7 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
                 config: Arc::clone(&self.config),
                 clock: Arc::clone(&self.clock),
                 jobs,
+                given_back: lanes.given_back(),
                 finished: finished.clone(),
                 letters: Arc::clone(&wake),
                 pieces: Pieces::default(),
@@ -221,11 +226,16 @@ impl<S: ReplicaStore, T: Transport> Worker<S, T> {
         let receiver = Receiver {
             transport: self.transport.clone(),
             subscription: self.subscription(),
+            budget: self.config.prefetch_bytes,
+            window: Window::new(self.config.prefetch, self.config.prefetch_bytes),
+            max_message_bytes: self.config.max_message_bytes,
             lanes,
             finished: results,
             clock: Arc::clone(&self.clock),
             vitals: Arc::clone(vitals),
             outages: Arc::new(Outages::new(Side::Broker)),
+            database: Arc::clone(outages),
+            heartbeat: self.config.heartbeat,
             retry: self.reconnect(),
             soft: shutdown.drain.clone(),
             hand: Hand::default(),

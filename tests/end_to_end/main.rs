@@ -10,11 +10,19 @@ mod catalog;
 mod dead_letters;
 mod freshness;
 #[cfg(feature = "servers")]
+mod full_queue;
+mod hot_instance;
+mod large_events;
+#[cfg(feature = "servers")]
 mod late_commits;
 mod packages;
+#[cfg(feature = "servers")]
+mod sent_once;
 mod single_events;
 #[cfg(feature = "servers")]
 mod tls;
+#[cfg(feature = "servers")]
+mod unable_relays;
 mod under_load;
 #[cfg(feature = "servers")]
 mod unreadable;

@@ -164,7 +164,7 @@ async fn poison_becomes_a_dead_letter_and_the_rest_goes_on(stack: Stack) -> Resu
         .await?;
     ensure!(shown.contains("unreadable"), "{shown}");
     stack
-        .run("cqrs-replica", &["dead", "discard", "--all"])
+        .run("cqrs-replica", &["dead", "discard", "--all", "--yes"])
         .await?;
     ensure!(
         dead(&stack, "cqrs-replica").await?.is_empty(),
@@ -259,10 +259,15 @@ async fn a_table_that_does_not_fit_is_named_and_can_be_mended(stack: Stack) -> R
     // A column that must have a value but gets none: a dead letter, until it is mended.
     stack.replica.execute("drop table account_copy").await?;
     stack.replica.execute(STRICT).await?;
-    configure(
+    let toml = toml.replace(
+        "[[replica.model]]",
+        "[[replica.model]]\noptional = \"region\"",
+    );
+    let mapped = toml.replace(
         "version = \"version\"",
         "version = \"version\", region = \"region\"",
-    )?;
+    );
+    std::fs::write(stack.config(), mapped)?;
     let worker = stack.start("cqrs-replica", "worker")?;
     let relay = stack.relay("relay")?;
     save(&stack, 1, |change| change).await?;

@@ -2,6 +2,8 @@
 //! own.
 
 #[cfg(feature = "servers")]
+mod durability;
+#[cfg(feature = "servers")]
 mod objections;
 #[cfg(feature = "servers")]
 mod restarts;

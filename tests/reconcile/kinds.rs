@@ -1,7 +1,7 @@
 //! Every way in which a row can differ is found, told apart and mended.
 
 use anyhow::{Result, ensure};
-use cqrs_tests::process::Process;
+use cqrs_tests::{database::Database, process::Process};
 
 use crate::world::World;
 
@@ -119,4 +119,122 @@ async fn every_kind_is_found_and_repaired_by_the_embedded_broker() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_found_and_repaired_by_rabbitmq() -> Result<()> {
     every_kind_is_found_and_repaired(World::servers().await?.by_the_broker()).await
+}
+
+/// A master that lacks most of the rows is the wrong one, or not restored yet.
+async fn a_master_without_the_rows_does_not_empty_the_table(world: World) -> Result<()> {
+    let (relay, worker) = running(&world)?;
+    world.save(1..=5, "first").await?;
+    world.arrived("first", 5).await?;
+    let replica = &world.stack.replica;
+    replica
+        .execute(
+            "with recursive g (i) as (select 1000 union all select i + 1 from g where i < 1199)
+             insert into account_copy (id, full_name) select i, 'only here' from g",
+        )
+        .await?;
+    replica
+        .execute("delete from account_copy where id = 1")
+        .await?;
+    let before = replica
+        .rows("select cast(id as text) from account_copy order by account_copy.id")
+        .await?;
+    let words = "200 of 204 rows would be deleted, and the limit is 100";
+    for limit in [&["--repair"][..], &["--repair", "--max-deletes", "100"]] {
+        let refused = world.reconcile(limit).await?;
+        ensure!(
+            refused.code == 1 && refused.log.contains(words),
+            "{refused:?}"
+        );
+        ensure!(
+            refused.report["refused"]["deletes"] == 200,
+            "{:?}",
+            refused.report
+        );
+        // Nor is anything sent again by such a master.
+        let after = replica
+            .rows("select cast(id as text) from account_copy order by account_copy.id")
+            .await?;
+        ensure!(after == before, "{after:?}");
+    }
+    let looked = world.reconcile(&[]).await?;
+    ensure!(looked.report["refused"].is_null(), "{looked:?}");
+    let mended = world.reconcile(&["--repair", "--yes"]).await?;
+    ensure!(mended.code == 0, "{mended:?}");
+    world.expect_equal().await?;
+    worker.terminate().await?;
+    relay.terminate().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_without_the_rows_does_not_empty_the_table_embedded() -> Result<()> {
+    a_master_without_the_rows_does_not_empty_the_table(World::embedded().await?).await
+}
+
+#[cfg(feature = "servers")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_without_the_rows_does_not_empty_the_table_by_rabbitmq() -> Result<()> {
+    let world = World::servers().await?.by_the_broker();
+    a_master_without_the_rows_does_not_empty_the_table(world).await
+}
+
+/// A row that is too long for an event costs only itself.
+async fn a_row_that_cannot_be_sent_holds_up_no_other(world: World) -> Result<()> {
+    let (relay, worker) = running(&world)?;
+    world.save(1..=5, "first").await?;
+    world.arrived("first", 5).await?;
+    let master = &world.stack.master;
+    let long = match master {
+        Database::Postgres { .. } => {
+            "insert into accounts select 50, repeat('x', 2000000), 1, null, 'active'"
+        }
+        Database::Sqlite { .. } => {
+            "insert into accounts select 50, hex(zeroblob(1000000)), 1, null, 'active'"
+        }
+    };
+    master.execute(long).await?;
+    master
+        .execute("insert into accounts select 51, 'short', 1, null, 'active'")
+        .await?;
+    let mended = world.reconcile(&["--repair", "--patience", "3s"]).await?;
+    let kinds = [(50, "missing"), (51, "missing")];
+    ensure!(mended.code == 1 && mended.kinds() == kinds, "{mended:?}");
+    world.arrived("short", 1).await?;
+    let again = world.reconcile(&[]).await?;
+    ensure!(again.kinds() == [(50, "missing")], "{again:?}");
+    worker.terminate().await?;
+    relay.terminate().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_sent_holds_up_no_other_embedded() -> Result<()> {
+    a_row_that_cannot_be_sent_holds_up_no_other(World::embedded().await?).await
+}
+
+#[cfg(feature = "servers")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_sent_holds_up_no_other_by_rabbitmq() -> Result<()> {
+    a_row_that_cannot_be_sent_holds_up_no_other(World::servers().await?.by_the_broker()).await
+}
+
+/// A row of the master that cannot be read is there all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_not_deleted() -> Result<()> {
+    let world = World::embedded().await?;
+    let (relay, worker) = running(&world)?;
+    world.save(1..=5, "first").await?;
+    world.arrived("first", 5).await?;
+    world
+        .stack
+        .master
+        .execute("update accounts set name = cast(x'636166e9' as text) where id = 3")
+        .await?;
+    let refused = world.reconcile(&["--repair", "--yes"]).await?;
+    ensure!(
+        refused.code == 1 && refused.log.contains("not all could be compared"),
+        "{refused:?}"
+    );
+    world.arrived("first", 5).await?;
+    worker.terminate().await?;
+    relay.terminate().await
 }

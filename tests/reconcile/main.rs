@@ -3,6 +3,7 @@
 //! What runs embedded needs no server; the rest is behind the feature `servers`.
 
 mod asking;
+mod cut_off;
 mod kinds;
 mod late;
 mod sizes;

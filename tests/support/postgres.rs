@@ -28,17 +28,45 @@ impl TestDatabase {
         Self::create_on(variable("CQRS_TEST_POSTGRES")).await
     }
 
+    /// Makes one whose texts are whatever bytes someone has written.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub async fn create_without_encoding() -> Result<Self> {
+        let options = "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'";
+        Self::create_with(variable("CQRS_TEST_POSTGRES"), options).await
+    }
+
     /// Makes one on another server, of a fault test's own.
     ///
     /// # Errors
     /// The server cannot be reached.
     pub async fn create_on(server: String) -> Result<Self> {
+        Self::create_with(server, "encoding 'UTF8'").await
+    }
+
+    /// Makes one whose texts are in Latin-1.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub async fn create_latin1() -> Result<Self> {
+        let server = variable("CQRS_TEST_POSTGRES");
+        Self::create_with(server, "encoding 'LATIN1' locale 'C'").await
+    }
+
+    async fn create_with(server: String, options: &str) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
         let name = format!("cqrs_test_{}", Uuid::now_v7().simple());
         // `template0` can have no sessions, which would be in the way.
         run(
             &server,
-            format!("create database {name} template template0 encoding 'UTF8'"),
+            format!("create database {name} template template0 {options}"),
         )
         .await?;
         Ok(Self {

@@ -98,6 +98,7 @@ pub fn derive_master(input: TokenStream) -> TokenStream {
 /// | `key` | the key's column, or one of them in the order of the master's key |
 /// | `from = "full_name"` | the member of the data that feeds it, if it has another name |
 /// | `column = "state"` | the column's name in the table; without it that of the field |
+/// | `optional` | an event may lack the member, and the column then keeps its value |
 /// | `skip` | no event feeds it: it is the database's, or your own |
 #[proc_macro_derive(Replica, attributes(replica))]
 pub fn derive_replica(input: TokenStream) -> TokenStream {

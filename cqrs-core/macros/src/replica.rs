@@ -30,6 +30,7 @@ struct OfField {
     skip: Option<Span>,
     from: Option<LitStr>,
     column: Option<LitStr>,
+    optional: Option<Span>,
 }
 
 /// A column.
@@ -40,6 +41,8 @@ struct Column {
     member: String,
     is_key: bool,
     skipped: bool,
+    /// Whether an event may lack the member.
+    optional: bool,
 }
 
 /// The impl.
@@ -88,6 +91,8 @@ pub(crate) fn replica(input: &DeriveInput) -> Result<TokenStream> {
     let fed = columns
         .iter()
         .filter(|column| !column.is_key && !column.skipped);
+    let optional = fed.clone().filter(|column| column.optional);
+    let optional = optional.map(|column| &column.member);
     let mapping = fed.map(|Column { member, name, .. }| quote!((#member, #name)));
     let (generics, arguments, condition) = input.generics.split_for_impl();
     Ok(quote! {
@@ -97,9 +102,11 @@ pub(crate) fn replica(input: &DeriveInput) -> Result<TokenStream> {
 
             fn table() -> #replica::TableModel {
                 const MAPPING: &[(&str, &str)] = &[#(#mapping),*];
+                const OPTIONAL: &[&str] = &[#(#optional),*];
                 #replica::TableModel::new(#table, "")
                     .with_key([#(#key),*])
                     .with_columns(MAPPING.iter().copied())
+                    .with_optional(OPTIONAL.iter().copied())
             }
         }
     })
@@ -125,8 +132,10 @@ fn of_field(attributes: &[Attribute]) -> Result<OfField> {
         "skip" => set(&mut read.skip, meta, word),
         "from" => set(&mut read.from, meta, value),
         "column" => set(&mut read.column, meta, value),
+        "optional" => set(&mut read.optional, meta, word),
         other => Err(meta.error(format!(
-            "a field has no attribute `{other}`: there are `key`, `from`, `column` and `skip`"
+            "a field has no attribute `{other}`: there are `key`, `from`, `column`, `optional` \
+             and `skip`"
         ))),
     })?;
     Ok(read)
@@ -156,6 +165,7 @@ fn column(ident: Ident, said: &OfField, errors: &mut Errors) -> Column {
         member: text(&said.from),
         is_key,
         skipped: said.skip.is_some(),
+        optional: said.optional.is_some(),
         ident,
     }
 }

@@ -3,16 +3,26 @@
 use std::{error::Error, io::IsTerminal};
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::LogFormat;
 
 /// Which lines are written.
 const FILTER_VARIABLE: &str = "CQRS_LOG";
 
-/// The drivers tell of each lost connection too; we do so once, with what we do about it. `lapin`
-/// also writes the body of each message that comes back.
+/// The drivers tell of each lost connection too; we do so once, with what we do about it.
 const USUAL_FILTER: &str = "info,lapin=off,sqlx=warn";
+
+/// Whether no filter lets this target through: `lapin` writes the bodies of messages that come back, and
+/// sqlx the values of parameters of URLs that it does not know.
+fn is_secret(target: &str) -> bool {
+    ["lapin", "sqlx_postgres::options"]
+        .iter()
+        .filter_map(|module| target.strip_prefix(module))
+        .any(|rest| rest.is_empty() || rest.starts_with("::"))
+}
 
 /// Starts logging.
 pub(super) fn init(format: LogFormat, example: &str) -> anyhow::Result<()> {
@@ -26,13 +36,16 @@ pub(super) fn init(format: LogFormat, example: &str) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    let open = filter_fn(|metadata| !is_secret(metadata.target()));
     let started = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            lines.finish().with(open).try_init()
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false);
+            lines.finish().with(open).try_init()
+        }
     };
     started.map_err(|error| anyhow::anyhow!(error).context("logging was started before"))
 }
@@ -61,4 +74,28 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
         }
         causes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_and_secrets_have_no_way_into_the_log() {
+        for target in [
+            "lapin",
+            "lapin::returned_messages",
+            "sqlx_postgres::options::parse",
+        ] {
+            assert!(is_secret(target), "{target}");
+        }
+        for target in [
+            "cqrs_relay",
+            "lapin_pool",
+            "sqlx_postgres::connection",
+            "sqlx::query",
+        ] {
+            assert!(!is_secret(target), "{target}");
+        }
+    }
 }

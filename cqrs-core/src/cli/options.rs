@@ -18,7 +18,8 @@ pub struct Options {
     #[arg(long, value_name = "URL", value_parser = url, global = true)]
     pub database: Option<SecretUrl>,
 
-    /// The broker, instead of broker.url.
+    /// The broker, instead of broker.url; visible in the list of processes, so that a password is better
+    /// kept in the file or in the environment.
     #[arg(long, value_name = "URL", value_parser = url, global = true)]
     pub broker: Option<SecretUrl>,
 

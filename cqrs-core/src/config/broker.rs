@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    kind::Period,
+    kind::{Integer, Period},
     names::{Text, Url},
     section::Section,
 };
-use crate::SecretUrl;
+use crate::{SecretUrl, wire};
 
 /// How to reach the broker. Relay and replica use the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Broker {
     pub confirm_timeout: Duration,
     /// How often both ends show that they are alive.
     pub heartbeat: Duration,
+    /// The longest body that is sent or applied, in bytes.
+    pub max_message_bytes: usize,
 }
 
 impl Broker {
@@ -36,6 +38,7 @@ impl Broker {
             connect_timeout: Duration::from_secs(5),
             confirm_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
+            max_message_bytes: wire::DEFAULT_MAX_BODY,
         }
     }
 
@@ -71,6 +74,13 @@ impl Broker {
             default.heartbeat,
             "AMQP heartbeat, in whole seconds: a connection silent for twice as long is dead.",
         );
+        let max_message_bytes = section.value(
+            "max_message_bytes",
+            &Integer(1024..=wire::MAX_BODY),
+            default.max_message_bytes,
+            "The longest body that is sent or applied. No more than the `max_message_size` of RabbitMQ, \
+             which is 16 MiB since version 4 and 128 MiB before.",
+        );
         if heartbeat.subsec_nanos() > 0 {
             section.wrong(
                 "heartbeat",
@@ -84,6 +94,7 @@ impl Broker {
             connect_timeout,
             confirm_timeout,
             heartbeat,
+            max_message_bytes,
         })
     }
 }

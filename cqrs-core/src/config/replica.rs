@@ -40,6 +40,8 @@ pub struct Replica {
     pub dead_letter_queue: Option<QueueName>,
     /// How many messages may be unacknowledged.
     pub prefetch: NonZeroU16,
+    /// About how much memory they may take together, in bytes.
+    pub prefetch_bytes: u32,
     /// How many batches are applied at the same time, each on its own connection.
     pub lanes: u16,
     /// How many messages one transaction applies at most.
@@ -87,6 +89,7 @@ impl Replica {
             database,
             queue,
             prefetch: NonZeroU16::MIN.saturating_add(999),
+            prefetch_bytes: 64 * 1024 * 1024,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
@@ -207,6 +210,13 @@ impl Replica {
             "How many messages may be unacknowledged.",
         );
         self.prefetch = NonZeroU16::new(prefetch).unwrap_or(self.prefetch);
+        self.prefetch_bytes = section.value(
+            "prefetch_bytes",
+            &Integer(1_048_576..=u32::MAX),
+            self.prefetch_bytes,
+            "About how much memory these messages may take together, in bytes. Fewer are prefetched while \
+             they are large.",
+        );
         self.lanes = section.value(
             "lanes",
             &Integer(1..=64),
@@ -270,7 +280,8 @@ impl Replica {
             "gap_wait",
             &Period(Duration::ZERO..=day),
             self.gap_wait,
-            "How long a message waits for the revisions before it, if its handler wants all of them.",
+            "How long a message waits for the revisions before it, if its handler wants all of them; \
+             longer while a worker of the queue may have one.",
         );
         self.unknown_model_ttl = section.value(
             "unknown_model_ttl",
@@ -296,8 +307,8 @@ impl Replica {
             "tombstone_ttl",
             &Period(Duration::from_secs(1)..=3_650 * day),
             self.tombstone_ttl,
-            "How long it is remembered that an instance was deleted. Must be longer than any message \
-             can be late.",
+            "How long it is remembered that an instance was deleted, and at least as long as a letter of it may \
+             be tried again. Must be longer than any message can be late.",
         );
         self.dead_letter_ttl = section.optional(
             "dead_letter_ttl",
@@ -313,7 +324,8 @@ impl Replica {
             "lock_timeout",
             &Period(Duration::from_millis(10)..=Duration::from_mins(10)),
             self.lock_timeout,
-            "How long a statement may wait for a lock.",
+            "How long a statement may wait for a lock: a second at most while other messages wait behind \
+             it.",
         );
         self.clock_tolerance = section.value(
             "clock_tolerance",

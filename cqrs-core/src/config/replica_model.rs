@@ -24,6 +24,8 @@ pub struct ReplicaModel {
     pub key: Vec<String>,
     /// Which field of an event goes into which column. `None`: each into the column of its name.
     pub columns: Option<BTreeMap<String, String>>,
+    /// Which fields of `columns` an event may lack.
+    pub optional: Vec<String>,
     /// What becomes of an expired message. `None`: what the replica says.
     pub on_expired: Option<ExpiredMessage>,
     /// Whether a sync may take an instance back to a lower revision.
@@ -53,6 +55,7 @@ impl ReplicaModel {
             table,
             key,
             columns: None,
+            optional: Vec::new(),
             on_expired: None,
             sync_downgrade: false,
             only_direct_syncs: false,
@@ -86,6 +89,14 @@ impl ReplicaModel {
             "{ name = \"full_name\" }",
             "Which field of an event goes into which column: `{ field = \"column\" }`. \
              Fields that are not named are left out.",
+        );
+        let optional = row.optional(
+            "optional",
+            &Columns,
+            "none",
+            "[\"nickname\"]",
+            "Fields of `columns` that an event may lack; the column then keeps its value. An event that \
+             lacks another field of `columns` fails (`missing_field`).",
         );
         let on_expired = row.optional(
             "on_expired",
@@ -125,6 +136,7 @@ impl ReplicaModel {
         );
         Some(Self {
             columns,
+            optional: optional.unwrap_or_default(),
             on_expired,
             sync_downgrade,
             only_direct_syncs,

@@ -97,6 +97,8 @@ fn postgres(value: &str, type_name: &str) -> String {
         "time without time zone" => stamp(value, "HH24:MI:SS", ""),
         "bytea" => format!("'\"' || translate(encode({value}, 'base64'), E'\\n', '') || '\"'"),
         "interval" => interval(value),
+        // Its text is that of whatever country the session is in.
+        "money" => format!("to_json({value}::numeric::text)::text"),
         _ => format!("to_json({value})::text"),
     }
 }
@@ -111,12 +113,13 @@ fn stamp(value: &str, form: &str, zone: &str) -> String {
 /// Infinite times and those before our era, in the database's words.
 fn finite(value: &str, then: &str) -> String {
     format!(
-        "case when {value} between '0001-01-01' and '9999-12-31' then {then} \
+        "case when {value} >= '0001-01-01' and {value} < '10000-01-01' then {then} \
          else to_json({value}::text)::text end"
     )
 }
 
-/// As [`crate::form::duration`] writes it; with months, as the database does.
+/// As [`crate::form::duration`] writes it; with months, or longer than 64 bits of microseconds, as the
+/// database does.
 fn interval(value: &str) -> String {
     let micros = format!("(extract(epoch from {value}) * 1000000)::bigint");
     let clock = |micros: &str| {
@@ -136,6 +139,7 @@ fn interval(value: &str) -> String {
     let [ago_hours, ago_minutes, ago_seconds] = clock(&ago);
     format!(
         "case when extract(year from {value}) <> 0 or extract(month from {value}) <> 0 \
+         or abs(extract(epoch from {value})) > 9000000000000 \
          then to_json({value}::text)::text \
          when {micros} < 0 then '\"-' || {ago} / 86400000000 || ' days -' || {ago_hours} || ':' \
          || {ago_minutes} || ':' || {ago_seconds} || '\"' \

@@ -29,7 +29,14 @@ pub struct MigrationSet {
     pub command: &'static str,
     /// All migrations, in order.
     pub migrations: &'static [Migration],
+    /// The numbers of those that only add to a schema what older programs need not know: these go on
+    /// with it. Any other one makes them refuse the database.
+    pub additive: &'static [i64],
 }
+
+/// How the description of an additive migration ends, where the database remembers it: an older
+/// program knows nothing else of it.
+const ADDITIVE: &str = " (additive)";
 
 impl MigrationSet {
     /// The number of the newest migration.
@@ -42,7 +49,8 @@ impl MigrationSet {
             .unwrap_or(0)
     }
 
-    /// Applies what is missing. A second run changes nothing.
+    /// Applies what is missing. A second run changes nothing. `false`: a newer program has migrated
+    /// this database, and the caller checks whether this one can use it.
     ///
     /// sqlx leaves its advisory lock held when a migration fails, so callers run this on a
     /// connection that they close afterwards.
@@ -50,11 +58,16 @@ impl MigrationSet {
         &self,
         connection: &mut C,
         classify: fn(sqlx::Error) -> StoreError,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let migrations = self.migrations.iter().map(|migration| {
+            let description = if self.additive.contains(&migration.number) {
+                Cow::Owned(format!("{}{ADDITIVE}", migration.name))
+            } else {
+                Cow::Borrowed(migration.name)
+            };
             sqlx::migrate::Migration::new(
                 migration.number,
-                Cow::Borrowed(migration.name),
+                description,
                 MigrationType::Simple,
                 AssertSqlSafe(migration.sql).into_sql_str(),
                 false,
@@ -64,7 +77,12 @@ impl MigrationSet {
         migrator.dangerous_set_table_name(self.table);
         // `run` would demand `Acquire` for every lifetime, which makes the future not `Send`.
         let ran = migrator.run_direct(None, connection, false).await;
-        ran.map_err(|error| match error {
+        if let Err(MigrateError::VersionMissing(found)) = ran
+            && found > self.newest()
+        {
+            return Ok(false);
+        }
+        ran.map(|()| true).map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 classify(error)
             }
@@ -89,14 +107,29 @@ impl MigrationSet {
         })
     }
 
-    /// Compares what was applied with what this program knows.
-    pub(super) fn check(&self, applied: Option<i64>) -> Result<(), StoreError> {
+    /// Asks for what [`Self::check`] compares.
+    pub(super) fn applied(&self) -> AssertSqlSafe<String> {
+        // The table's name is a constant of ours.
+        AssertSqlSafe(format!(
+            "select max(version), max(version) filter (where version > {} \
+             and description not like '%{ADDITIVE}') from {} where success",
+            self.newest(),
+            self.table
+        ))
+    }
+
+    /// Compares what was applied with what this program knows: the newest migration, and the newest
+    /// that is too new for it.
+    pub(super) fn check(
+        &self,
+        (newest, too_new): (Option<i64>, Option<i64>),
+    ) -> Result<(), StoreError> {
         let known = self.newest();
-        match applied {
-            Some(found) if found == known => Ok(()),
-            Some(found) if found > known => Err(self.newer(found)),
-            Some(found) => Err(self.missing(&format!("at {found} of {known}"), None)),
-            None => Err(self.missing("empty", None)),
+        match (newest, too_new) {
+            (_, Some(found)) => Err(self.newer(found)),
+            (Some(found), None) if found >= known => Ok(()),
+            (Some(found), None) => Err(self.missing(&format!("at {found} of {known}"), None)),
+            (None, None) => Err(self.missing("empty", None)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgDatabaseError, PgSslMode},
 };
 
@@ -63,7 +63,22 @@ pub async fn connect(config: &PostgresConfig) -> Result<PgConnection, StoreError
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
     ]);
-    within(config.connect_timeout, classify, options.connect()).await
+    within(config.connect_timeout, classify, async {
+        let mut connection = options.connect().await?;
+        stay(&mut connection).await?;
+        Ok(connection)
+    })
+    .await
+}
+
+/// Sessions of ours may idle, and the limits above are enough. Servers before PostgreSQL 14 or 17 do not
+/// know these settings.
+async fn stay(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const STAY: &str = "-- cqrs: stay
+        select set_config(name, '0', false)
+        from pg_settings
+        where name in ('idle_session_timeout', 'transaction_timeout')";
+    sqlx::query(STAY).execute(connection).await.map(drop)
 }
 
 /// Begins a transaction on a pool with this statement.
@@ -99,7 +114,12 @@ pub async fn begin(
 pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), StoreError> {
     let options = options(config)?;
     let mut connection = within(config.connect_timeout, classify, options.connect()).await?;
-    let migrated = set.run(&mut connection, classify).await;
+    stay(&mut connection).await.map_err(classify)?;
+    let migrated = match set.run(&mut connection, classify).await {
+        Ok(true) => Ok(()),
+        Ok(false) => check_schema(&mut connection, set).await,
+        Err(error) => Err(error),
+    };
     // Closing also frees the advisory lock that sqlx keeps when a migration fails.
     let closed = connection.close().await.map_err(classify);
     migrated.and(closed)
@@ -113,15 +133,7 @@ pub async fn check_schema(
     connection: &mut PgConnection,
     set: &MigrationSet,
 ) -> Result<(), StoreError> {
-    // The table's name is a constant of ours.
-    let sql = AssertSqlSafe(format!(
-        "select max(version) from {} where success",
-        set.table
-    ));
-    match sqlx::query_scalar::<_, Option<i64>>(sql)
-        .fetch_one(connection)
-        .await
-    {
+    match sqlx::query_as(set.applied()).fetch_one(connection).await {
         Ok(applied) => set.check(applied),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
             Err(set.missing("missing", Some(error)))
@@ -130,7 +142,35 @@ pub async fn check_schema(
     }
 }
 
+/// The parameters of a URL that the driver reads. Of another one it logs the value, and goes on.
+const PARAMETERS: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+    "ssl-mode",
+    "ssl-root-cert",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+];
+
 fn options(config: &PostgresConfig) -> Result<PgConnectOptions, StoreError> {
+    if let Err(unknown) = config.url.check_parameters(PARAMETERS) {
+        return Err(StoreError::Misconfigured {
+            problem: format!("the database's URL {} cannot be used", config.url),
+            source: unknown.into(),
+        });
+    }
     let options = PgConnectOptions::from_str(config.url.expose()).map_err(classify)?;
     // `prefer`, the driver's default, checks no certificate and falls back to plain text, so within
     // one machine it protects nothing; but sqlx 0.9.0 leaves Nagle's algorithm on, and a statement of
@@ -202,6 +242,26 @@ pub fn classify(error: sqlx::Error) -> StoreError {
     }
 }
 
+/// Whether the server ended the statement since it took too long. The connection is still good.
+#[must_use]
+pub fn is_statement_timeout(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable(source)
+            if source.downcast_ref::<PgDatabaseError>().is_some_and(|error| error.code() == "57014")
+    )
+}
+
+/// Whether the database refused a value and not the statement: of many rows, the others may be well.
+#[must_use]
+pub fn is_of_data(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let error = source.downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| error.code().starts_with("22"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +290,7 @@ mod tests {
         let set = MigrationSet {
             table: "t",
             command: "c",
+            additive: &[],
             migrations: &[],
         };
         is_send(&migrate(&config, &set));

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, SqliteConnection,
+    ConnectOptions, Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -49,7 +49,11 @@ pub async fn connect(config: &SqliteConfig) -> Result<SqliteConnection, StoreErr
 pub async fn migrate(config: &SqliteConfig, set: &MigrationSet) -> Result<(), StoreError> {
     let options = options(config)?.create_if_missing(true);
     let mut connection = within(config.busy_timeout * 2, classify, options.connect()).await?;
-    let migrated = set.run(&mut connection, classify).await;
+    let migrated = match set.run(&mut connection, classify).await {
+        Ok(true) => Ok(()),
+        Ok(false) => check_schema(&mut connection, set).await,
+        Err(error) => Err(error),
+    };
     let closed = connection.close().await.map_err(classify);
     migrated.and(closed)
 }
@@ -62,15 +66,7 @@ pub async fn check_schema(
     connection: &mut SqliteConnection,
     set: &MigrationSet,
 ) -> Result<(), StoreError> {
-    // The table's name is a constant of ours.
-    let sql = AssertSqlSafe(format!(
-        "select max(version) from {} where success",
-        set.table
-    ));
-    match sqlx::query_scalar::<_, Option<i64>>(sql)
-        .fetch_one(connection)
-        .await
-    {
+    match sqlx::query_as(set.applied()).fetch_one(connection).await {
         Ok(applied) => set.check(applied),
         Err(sqlx::Error::Database(error)) if error.message().starts_with(NO_SUCH_TABLE) => {
             Err(set.missing("missing", Some(error)))

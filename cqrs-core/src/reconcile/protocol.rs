@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::{
     CqrsId, CqrsIdError, QueueName, QueueNameError, content::ContentHash, transport::TEMPORARY,
-    wire::MAX_BODY,
 };
 
 /// The version of the messages.
@@ -22,7 +21,7 @@ pub const VERSION: u32 = 1;
 pub const WORKING_EVERY: u64 = 2;
 
 /// About how many bytes a part of an answer holds.
-pub const PART: usize = MAX_BODY / 4;
+pub const PART: usize = 256 * 1024;
 
 /// The routing key of questions about a model.
 ///

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Lines {
     receiver: mpsc::Receiver<io::Result<String>>,
+    ends_with_mark: bool,
 }
 
 impl Lines {
@@ -44,7 +45,25 @@ impl Lines {
                     }
                 }
             })?;
-        Ok(Self { receiver })
+        Ok(Self {
+            receiver,
+            ends_with_mark: true,
+        })
+    }
+
+    /// The same lines, which are whole also without an end mark: those of Django's commands.
+    #[must_use]
+    pub fn without_end_mark(self) -> Self {
+        Self {
+            ends_with_mark: false,
+            ..self
+        }
+    }
+
+    /// Whether they are whole only with an end mark.
+    #[must_use]
+    pub const fn ends_with_mark(&self) -> bool {
+        self.ends_with_mark
     }
 
     /// The next line without its end; `None` after the last one.

@@ -13,7 +13,11 @@
 //!
 //! Lines hold a batch each and stand in key order. Django writes no new line after the last row of a
 //! dump; either is read.
+//!
+//! A dump of ours ends with a [`DumpEnd`], a stream of ours with [`END_OF_KEYS`], so that its reader can
+//! tell it from one whose writer died. Django's have neither.
 
+mod end;
 mod lines;
 
 use std::fmt;
@@ -27,6 +31,7 @@ use crate::{
     wire,
 };
 
+pub use end::{DumpEnd, END_OF_KEYS, NO_END_OF_KEYS};
 pub use lines::Lines;
 
 /// The first line of a stream.

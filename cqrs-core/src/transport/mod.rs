@@ -147,6 +147,18 @@ pub trait Subscriber: Send + 'static {
     /// Cancellation: safe; a message is either returned or still to come.
     fn next(&mut self) -> impl Future<Output = Result<Delivery, TransportError>> + Send;
 
+    /// From now on at most so many messages may be unacknowledged; those that have been sent before
+    /// may come beside them, and come first. For receivers that learn how large the messages are.
+    ///
+    /// # Errors
+    /// As for [`Self::next`].
+    ///
+    /// Cancellation: a dropped call leaves the subscriber unusable; drop it too.
+    fn set_prefetch(
+        &mut self,
+        prefetch: NonZeroU16,
+    ) -> impl Future<Output = Result<(), TransportError>> + Send;
+
     /// Acknowledges: the message is gone for good. Returning means that the word was sent, not that
     /// the broker has heard it; a duplicate may still come.
     ///

@@ -11,8 +11,8 @@ use std::future::Future;
 
 use cqrs_core::{CqrsId, StoreError};
 
-pub(crate) use registry::{Entry, declared, judge};
-pub use state::{CaptureState, Installed};
+pub(crate) use registry::{Entry, declared, differences, judge};
+pub use state::{CaptureState, Installed, Unsendable};
 
 use crate::source::SourceModel;
 
@@ -71,6 +71,33 @@ pub trait Capture: Send {
         &mut self,
         model: &SourceModel,
     ) -> impl Future<Output = Result<CaptureState, StoreError>> + Send;
+
+    /// What has become of the columns of the table since it was captured, in words: `balance is gone`. Empty
+    /// if nothing has, or if another version of this program captured it.
+    ///
+    /// # Errors
+    /// As [`Self::sql`].
+    ///
+    /// # Cancel safety
+    /// Safe: it reads.
+    fn changes(
+        &mut self,
+        model: &SourceModel,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Looks for rows that can be no events, for their key or because their body would be longer than
+    /// `max_bytes`. Reads the whole table.
+    ///
+    /// # Errors
+    /// As [`Self::sql`].
+    ///
+    /// # Cancel safety
+    /// Safe: it reads.
+    fn unsendable(
+        &mut self,
+        model: &SourceModel,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Unsendable, StoreError>> + Send;
 
     /// The models that are captured, whatever their state, by name.
     ///

@@ -14,6 +14,33 @@ pub(crate) struct Entry {
     pub(crate) form: i64,
     /// The statements, one after the other.
     pub(crate) statements: String,
+    /// The columns of the table and their types, as JSON; empty if it is not known.
+    pub(crate) columns: String,
+}
+
+/// What has become of the columns of the table, in words.
+pub(crate) fn differences(found: Option<&Entry>, wanted: &Entry) -> Vec<String> {
+    type Columns = Vec<(String, String)>;
+    let read = |entry: &Entry| serde_json::from_str::<Columns>(&entry.columns).ok();
+    let (Some(was), Some(now)) = (found.and_then(read), read(wanted)) else {
+        return Vec::new();
+    };
+    let of = |columns: &Columns, name: &str| {
+        let column = columns.iter().find(|(column, _)| column == name);
+        column.map(|(_, type_name)| type_name.clone())
+    };
+    let gone = was.iter().filter(|(name, _)| of(&now, name).is_none());
+    let gone = gone.map(|(name, _)| format!("{name} is gone"));
+    let others = now
+        .iter()
+        .filter_map(|(name, type_name)| match of(&was, name) {
+            None => Some(format!("{name} is new")),
+            Some(before) if before != *type_name => {
+                Some(format!("{name} was {before} and is {type_name}"))
+            }
+            Some(_) => None,
+        });
+    gone.chain(others).collect()
 }
 
 /// What a model says, as text that is equal if it says the same.

@@ -12,8 +12,8 @@ pub enum CaptureState {
     Current,
     /// The model has changed since: its old form is captured.
     ModelChanged,
-    /// The table has changed since, say by a column or a partition: what is new is not captured, or
-    /// what is gone makes writes fail.
+    /// The table has changed since, say by a column or a partition: what is new is not captured, and once
+    /// a captured column is gone or of another type, changes are kept as dead rows.
     TableChanged,
     /// It was made by another version of this program.
     OtherVersion,
@@ -63,4 +63,23 @@ pub enum Installed {
     Replaced,
     /// It was as it should be.
     Unchanged,
+}
+
+/// Rows that can be no events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unsendable {
+    /// How many there are.
+    pub rows: u64,
+    /// Some of them, as key and reason.
+    pub examples: Vec<String>,
+}
+
+impl Unsendable {
+    /// Of examples, each with the number of all.
+    pub(crate) fn of(rows: Vec<(String, i64)>) -> Self {
+        Self {
+            rows: rows.first().map_or(0, |(_, count)| count.unsigned_abs()),
+            examples: rows.into_iter().map(|(example, _)| example).collect(),
+        }
+    }
 }

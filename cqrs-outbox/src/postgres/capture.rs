@@ -1,5 +1,6 @@
 //! Capture in `PostgreSQL`.
 
+mod rows;
 mod triggers;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use sqlx::{Connection, PgConnection};
 use self::triggers::{FORM, Surroundings, Trigger, function_name};
 use super::{MIGRATIONS, rows::get, sql};
 use crate::{
-    capture::{Capture, CaptureState, Entry, Installed, declared, judge},
+    capture::{Capture, CaptureState, Entry, Installed, Unsendable, declared, differences, judge},
     source::{Source, SourceModel},
 };
 
@@ -71,6 +72,28 @@ impl Capture for PgConnection {
 
     async fn status(&mut self, model: &SourceModel) -> Result<CaptureState, StoreError> {
         Ok(look(self, model).await?.state())
+    }
+
+    async fn changes(&mut self, model: &SourceModel) -> Result<Vec<String>, StoreError> {
+        let plan = look(self, model).await?;
+        Ok(differences(plan.recorded.as_ref(), &plan.entry))
+    }
+
+    async fn unsendable(
+        &mut self,
+        model: &SourceModel,
+        max_bytes: usize,
+    ) -> Result<Unsendable, StoreError> {
+        let source = Source::in_postgres(self, model.clone()).await?;
+        let statement: Arc<str> = rows::unsendable(&source)
+            .map_err(|error| schema(format!("the model {}: {error}", model.cqrs_id)))?
+            .into();
+        let rows: Vec<(String, i64)> = sqlx::query_as(checked(&statement))
+            .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX))
+            .fetch_all(self)
+            .await
+            .map_err(classify)?;
+        Ok(Unsendable::of(rows))
     }
 
     async fn captured(&mut self) -> Result<Vec<CqrsId>, StoreError> {
@@ -136,7 +159,12 @@ impl Plan {
         qualified.table = format!("{}.{}", table.schema, table.name);
         let source = Source::in_postgres(tx, qualified).await?;
         let relations = relations(tx, &source).await?;
-        let body = triggers::body(&source, &home)
+        let columns: Vec<(String, String)> = sqlx::query_as(sql::CAPTURE_COLUMNS)
+            .bind(source.table())
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(classify)?;
+        let body = triggers::body(&source, &home, &columns)
             .map_err(|error| schema(format!("the model {}: {error}", model.cqrs_id)))?;
         if let Some(column) = table.computed.iter().find(|c| body.contains(&quoted(c))) {
             return Err(schema(format!(
@@ -154,6 +182,7 @@ impl Plan {
                 model: declared(model),
                 form: FORM,
                 statements: creations.join(";\n"),
+                columns: serde_json::json!(columns).to_string(),
             },
             wanted: triggers::triggers(cqrs_id, &relations),
             home,
@@ -189,17 +218,20 @@ impl Plan {
             model,
             form,
             statements,
+            columns,
         } = &self.entry;
         let text = |text: &str| literal(Dialect::Postgres, text);
         let entry = format!(
-            "insert into {}.cqrs_capture (cqrs_id, model, form, statements)\n\
-             values ({}, {}, {form}, {})\n\
+            "insert into {}.cqrs_capture (cqrs_id, model, form, statements, columns)\n\
+             values ({}, {}, {form}, {}, {})\n\
              on conflict (cqrs_id) do update set model = excluded.model, form = excluded.form,\n    \
-             statements = excluded.statements, installed_at = excluded.installed_at",
+             statements = excluded.statements, columns = excluded.columns,\n    \
+             installed_at = excluded.installed_at",
             self.home,
             text(self.cqrs_id.as_str()),
             text(model),
             text(statements),
+            text(columns),
         );
         removals
             .chain(self.creations.iter().cloned())
@@ -298,6 +330,7 @@ async fn recorded(tx: &mut PgConnection, cqrs_id: &CqrsId) -> Result<Option<Entr
             model: get(&row, 0)?,
             form: get(&row, 1)?,
             statements: get(&row, 2)?,
+            columns: get::<Option<String>>(&row, 3)?.unwrap_or_default(),
         })
     })
     .transpose()

@@ -117,8 +117,10 @@ async fn retry_batch(
     Ok(retried)
 }
 
+/// The body without its expiry, if that has passed. One that is no JSON object stays as it is.
 fn timeless_body(row: &PgRow) -> Result<Option<Vec<u8>>, StoreError> {
     let body: Option<&[u8]> = get(row, 2)?;
-    body.map(|body| without_expiry(body).map(String::into_bytes))
-        .transpose()
+    Ok(body
+        .and_then(|body| without_expiry(body).ok())
+        .map(String::into_bytes))
 }

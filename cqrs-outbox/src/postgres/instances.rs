@@ -30,6 +30,6 @@ impl InstanceReader for PostgresReader {
             .fetch_all(&mut self.connection)
             .await
             .map_err(classify)?;
-        Ok(instances(&self.table, found, keys, in_hand))
+        instances(&self.table, found, keys, in_hand)
     }
 }

@@ -13,11 +13,17 @@ use super::{
 use crate::{Census, Epoch, Lease, Owner, RelayBeat, store::columns::Table};
 
 impl PostgresSession {
-    pub(super) async fn renew(&mut self, owner: Owner, lease: Duration) -> Result<(), StoreError> {
+    pub(super) async fn renew(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<(), StoreError> {
         self.execute(
             sqlx::query(sql::RENEW)
                 .bind(owner.0)
-                .bind(lease.as_secs_f64()),
+                .bind(lease.as_secs_f64())
+                .bind(publishing),
         )
         .await?;
         Ok(())
@@ -28,17 +34,19 @@ impl PostgresSession {
         let owners: Vec<Uuid> = get(&row, 0)?;
         let beats: Vec<i64> = get(&row, 1)?;
         let live: Vec<bool> = get(&row, 2)?;
-        let slots: Vec<i16> = get(&row, 3)?;
-        let holders: Vec<Option<Uuid>> = get(&row, 4)?;
-        let epochs: Vec<i64> = get(&row, 5)?;
-        let relays = owners.into_iter().zip(beats).zip(live);
+        let publishing: Vec<bool> = get(&row, 3)?;
+        let slots: Vec<i16> = get(&row, 4)?;
+        let holders: Vec<Option<Uuid>> = get(&row, 5)?;
+        let epochs: Vec<i64> = get(&row, 6)?;
+        let relays = owners.into_iter().zip(beats).zip(live).zip(publishing);
         let leases = slots.into_iter().zip(holders).zip(epochs);
         Ok(Census {
             relays: relays
-                .map(|((owner, beat), live)| RelayBeat {
+                .map(|(((owner, beat), live), publishing)| RelayBeat {
                     owner: Owner(owner),
                     beat,
                     live,
+                    publishing,
                 })
                 .collect(),
             leases: leases
@@ -51,6 +59,16 @@ impl PostgresSession {
                 })
                 .collect::<Result<_, StoreError>>()?,
         })
+    }
+
+    /// Without its row a slot is nobody's, and its rows are never sent.
+    pub(super) async fn restore_leases(&mut self) -> Result<(), StoreError> {
+        let slots = self.execute(sqlx::query(sql::RESTORE_LEASES)).await?;
+        tracing::warn!(
+            slots,
+            "cqrs_relay_lease lacked slots, which are there again"
+        );
+        Ok(())
     }
 
     pub(super) async fn take_over(

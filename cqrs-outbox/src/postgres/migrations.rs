@@ -12,6 +12,7 @@ use cqrs_core::{
 pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
     table: "cqrs_outbox_migrations",
     command: "cqrs-relay migrate",
+    additive: &[],
     migrations: &[
         Migration {
             number: 1,
@@ -37,6 +38,21 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             number: 5,
             name: "capture_sessions",
             sql: include_str!("../../migrations/postgres/outbox/0005_capture_sessions.sql"),
+        },
+        Migration {
+            number: 6,
+            name: "dead_rows",
+            sql: include_str!("../../migrations/postgres/outbox/0006_dead_rows.sql"),
+        },
+        Migration {
+            number: 7,
+            name: "publishing",
+            sql: include_str!("../../migrations/postgres/outbox/0007_publishing.sql"),
+        },
+        Migration {
+            number: 8,
+            name: "capture_refusals",
+            sql: include_str!("../../migrations/postgres/outbox/0008_capture_refusals.sql"),
         },
     ],
 };

@@ -7,7 +7,7 @@ use cqrs_core::{
     database::{
         checked,
         condition::Bound,
-        postgres::{check_schema, classify, connect},
+        postgres::{check_schema, classify, connect, is_of_data},
     },
     filter::Filter,
 };
@@ -88,6 +88,10 @@ pub struct PostgresReader {
 
 impl SourceReader for PostgresReader {
     const LOCKS_INSTANCES: bool = true;
+
+    fn is_of_a_row(error: &StoreError) -> bool {
+        is_of_data(error)
+    }
 
     async fn keys(
         &mut self,
@@ -257,8 +261,8 @@ fn met(row: &PgRow) -> Result<Met, sqlx::Error> {
         deleted: row.try_get(4)?,
         place: row.try_get(5)?,
         data: match data {
-            Some(Select::DATA) => row.try_get(6)?,
-            _ => None,
+            Some(Select::DATA) => row.try_get(6).map_err(Into::into),
+            _ => Ok(None),
         },
     })
 }

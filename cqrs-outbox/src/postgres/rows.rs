@@ -1,9 +1,11 @@
 //! Values to and from `PostgreSQL`.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{Revision, Slot, StoreError, database::postgres::classify};
 use sqlx::{ColumnIndex, Decode, Postgres, Row, Type, postgres::PgRow};
+use uuid::Uuid;
 
-use crate::{DeadRow, Epoch, OutboxRow, store::columns::Table};
+use crate::{DeadRow, Epoch, Instance, OutboxRow, store::columns::Table};
 
 /// A column by its place; the statements name them in this order.
 pub(super) fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T, StoreError>
@@ -14,20 +16,53 @@ where
     row.try_get(index).map_err(classify)
 }
 
+/// A text; a database whose encoding is `SQL_ASCII` keeps any bytes.
+fn text<'r>(
+    table: Table,
+    column: &'static str,
+    row: &'r PgRow,
+    index: usize,
+) -> Result<&'r str, StoreError> {
+    let bytes = row.try_get_unchecked::<&[u8], _>(index).map_err(classify)?;
+    std::str::from_utf8(bytes).map_err(|error| table.corrupt(column, error))
+}
+
+/// A text that is there to be seen.
+fn shown(row: &PgRow, index: usize) -> Result<Option<String>, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get_unchecked(index).map_err(classify)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// A time. The driver panics on `infinity` and on years that `chrono` does not know.
+pub(super) fn time(row: &PgRow, index: usize) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let since_2000: i64 = row.try_get_unchecked(index).map_err(classify)?;
+    let epoch = DateTime::from_timestamp_secs(946_684_800).unwrap_or_default();
+    Ok(epoch.checked_add_signed(TimeDelta::microseconds(since_2000)))
+}
+
+/// The instance whose model and key are in this column and the next.
+pub(super) fn instance(row: &PgRow, index: usize) -> Result<Instance, StoreError> {
+    let table = Table::OUTBOX;
+    let cqrs_id = text(table, "cqrs_id", row, index)?;
+    let key = text(table, "instance_pk", row, index + 1)?;
+    table.instance(cqrs_id, key.to_owned())
+}
+
 pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
     let table = Table::OUTBOX;
     Ok(OutboxRow {
         id: get(row, 0)?,
         message_id: get(row, 1)?,
         slot: table.slot(get::<i16>(row, 2)?.into())?,
-        instance: table.instance(get(row, 3)?, get(row, 4)?)?,
+        instance: instance(row, 3)?,
         signal: table.signal(get(row, 5)?)?,
-        queue: table.queue(get(row, 6)?)?,
+        queue: table.queue(shown(row, 6)?.as_deref())?,
         revision: Revision(get(row, 7)?),
         body: get::<Vec<u8>>(row, 8)?.into(),
-        trace: Table::trace(get(row, 9)?),
+        trace: Table::trace(shown(row, 9)?.as_deref()),
         forced: get(row, 10)?,
-        created_at: get(row, 11)?,
+        created_at: time(row, 11)?
+            .ok_or_else(|| table.corrupt("created_at", "it is out of range"))?,
         expired: get(row, 12)?,
         attempts: table.attempts(get::<i32>(row, 13)?.into())?,
     })
@@ -35,20 +70,23 @@ pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
 
 pub(super) fn dead_row(row: &PgRow) -> Result<DeadRow, StoreError> {
     let table = Table::DEAD;
+    let text = |index| Ok::<_, StoreError>(shown(row, index)?.unwrap_or_default());
     Ok(DeadRow {
         id: get(row, 0)?,
-        message_id: get(row, 1)?,
-        instance: table.instance(get(row, 2)?, get(row, 3)?)?,
-        signal: table.signal(get(row, 4)?)?,
-        queue: table.queue(get(row, 5)?)?,
-        revision: Revision(get(row, 6)?),
-        body: get::<Vec<u8>>(row, 7)?.into(),
-        created_at: get(row, 8)?,
-        died_at: get(row, 9)?,
-        attempts: table.attempts(get::<i32>(row, 10)?.into())?,
-        reason: get(row, 11)?,
-        error: get(row, 12)?,
-        superseded: get(row, 13)?,
+        outbox_id: get(row, 1)?,
+        message_id: get::<Uuid>(row, 2)?.to_string(),
+        cqrs_id: text(3)?,
+        instance_pk: text(4)?,
+        signal: text(5)?,
+        queue: shown(row, 6)?,
+        revision: Revision(get(row, 7)?),
+        body: get::<Vec<u8>>(row, 8)?.into(),
+        created_at: time(row, 9)?,
+        died_at: time(row, 10)?.ok_or_else(|| table.corrupt("died_at", "it is out of range"))?,
+        attempts: table.attempts(get::<i32>(row, 11)?.into())?,
+        reason: get(row, 12)?,
+        error: shown(row, 13)?,
+        superseded: get(row, 14)?,
     })
 }
 

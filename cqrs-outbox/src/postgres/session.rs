@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::{
-    Slot, StoreError,
+    SLOTS, Slot, StoreError,
     database::{postgres::classify, within},
 };
 use sqlx::{
@@ -25,6 +25,9 @@ pub struct PostgresSession {
     pub(super) census: Census,
     /// How long an answer may take: longer than the server lets it.
     pub(super) patience: Duration,
+    /// Over how many ids a fetch may walk. Fewer than all, once the server has ended one that took too
+    /// long: a held snapshot keeps deleted rows in the index, and a new series walks over all of them.
+    pub(super) walk: i64,
 }
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -35,6 +38,7 @@ impl PostgresSession {
             connection,
             census: Census::default(),
             patience,
+            walk: i64::MAX,
         }
     }
 
@@ -71,9 +75,18 @@ impl PostgresSession {
 }
 
 impl OutboxSession for PostgresSession {
-    async fn beat(&mut self, owner: Owner, lease: Duration) -> Result<Census, StoreError> {
-        self.renew(owner, lease).await?;
+    async fn beat(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<Census, StoreError> {
+        self.renew(owner, lease, publishing).await?;
         self.census = self.look_around().await?;
+        if self.census.leases.len() < usize::from(SLOTS) {
+            self.restore_leases().await?;
+            self.census = self.look_around().await?;
+        }
         Ok(self.census.clone())
     }
 

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use cqrs_core::{StoreError, database::postgres::classify, filter::Filter};
+use cqrs_core::{
+    StoreError,
+    database::postgres::{classify, is_of_data},
+    filter::Filter,
+};
 use sqlx::{
     Executor, PgConnection,
     postgres::{PgArguments, PgRow},
@@ -15,7 +19,8 @@ use super::{
     sql,
 };
 use crate::source::{
-    After, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable, Stamped, candidates,
+    After, Columns, FailedRow, Met, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable,
+    Stamped, after, candidates,
 };
 
 /// One consistent view of a table in `PostgreSQL`: a read-only transaction, and a second connection
@@ -81,6 +86,46 @@ impl PostgresSnapshot {
         }
     }
 
+    async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        let executed = self.connection.execute(statement).await;
+        executed.map(|_| ()).map_err(classify)
+    }
+
+    /// The rows of the next page; up to a row that cannot be read, or that row's key alone.
+    async fn read(&mut self, mut limit: usize) -> Result<Read, StoreError> {
+        loop {
+            self.execute("savepoint page").await?;
+            let statement = self.select().page(self.after.as_ref(), limit)?;
+            let error = match rows(&mut self.connection, &statement).await {
+                Ok(rows) => {
+                    self.execute("release savepoint page").await?;
+                    return Ok(Read::Rows(rows, limit));
+                }
+                Err(error) => classify(error),
+            };
+            if !is_of_data(&error) {
+                return Err(error);
+            }
+            self.execute("rollback to savepoint page; release savepoint page")
+                .await?;
+            if limit > 1 {
+                limit /= 2;
+                continue;
+            }
+            let key = Select {
+                columns: Columns::None,
+                ..self.select()
+            };
+            let statement = key.page(self.after.as_ref(), 1)?;
+            let key = rows(&mut self.connection, &statement).await;
+            let key = key.map_err(classify)?.pop();
+            return match key {
+                Some((met, _)) => Ok(Read::Failed(met, error)),
+                None => Err(error),
+            };
+        }
+    }
+
     async fn give(&mut self, missing: &Missing) -> Result<HashMap<String, Stamped>, StoreError> {
         let mut given = HashMap::new();
         let cqrs_id = self.table.source().cqrs_id().as_str();
@@ -133,10 +178,19 @@ impl SourceSnapshot for PostgresSnapshot {
         if self.ended {
             return Ok(None);
         }
-        let statement = self.select().page(self.after.as_ref(), limit)?;
-        let rows = rows(&mut self.connection, &statement)
-            .await
-            .map_err(classify)?;
+        let (rows, limit) = match self.read(limit).await? {
+            Read::Rows(rows, limit) => (rows, limit),
+            Read::Failed(met, error) => {
+                self.after = Some(after(&met)?);
+                return Ok(Some(SourcePage {
+                    failed: vec![FailedRow {
+                        key: met.key,
+                        fault: error.into(),
+                    }],
+                    ..SourcePage::default()
+                }));
+            }
+        };
         self.ended = rows.len() < limit;
         if rows.is_empty() {
             return Ok(None);
@@ -156,6 +210,14 @@ impl SourceSnapshot for PostgresSnapshot {
         close(self.connection).await;
         close(self.seeder).await;
     }
+}
+
+/// What a read of a page has brought.
+enum Read {
+    /// Its rows, of so many at most.
+    Rows(Vec<(Met, PgRow)>, usize),
+    /// A row whose columns the database cannot give, text in no encoding perhaps, with its key.
+    Failed(Met, StoreError),
 }
 
 /// How often a statement that lost against a concurrent one is run again.

@@ -45,8 +45,7 @@ impl OutboxStore for PostgresStore {
 }
 
 async fn tune(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    connection
-        .execute(sqlx::query(sql::SESSION))
-        .await
-        .map(drop)
+    connection.execute(sqlx::query(sql::SESSION)).await?;
+    connection.execute(sqlx::query(sql::DEAD_IDS)).await?;
+    Ok(())
 }

@@ -23,7 +23,9 @@ pub use reader::{
 pub use sql::{SourceCondition, SourceField};
 
 pub(crate) use after::{KeyValue, key_values};
-pub(crate) use page::{Met, Missing, Stamped, candidates, found, instances, key_page, syncs};
+pub(crate) use page::{
+    Met, Missing, Stamped, after, candidates, found, instances, key_page, syncs,
+};
 pub(crate) use read_model::Loader;
 pub(crate) use select::{Columns, Select, Statement};
 
@@ -94,7 +96,7 @@ pub struct Source {
     /// For each of these the collation of the key's index, where it is not the column's.
     key_collations: Vec<Option<String>>,
     /// All columns, for filters may name those that are not published.
-    columns: Vec<SourceColumn>,
+    pub(crate) columns: Vec<SourceColumn>,
 }
 
 impl Source {

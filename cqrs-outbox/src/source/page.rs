@@ -21,7 +21,8 @@ pub(crate) struct Met {
     pub(crate) updated: Option<i64>,
     pub(crate) deleted: Option<bool>,
     pub(crate) place: Option<i64>,
-    pub(crate) data: Option<String>,
+    /// The published state, or why it cannot be read.
+    pub(crate) data: Result<Option<String>, RowFault>,
 }
 
 /// The revision of an instance and its time in microseconds.
@@ -71,13 +72,17 @@ pub(crate) fn candidates<R>(
         if place + 1 == count {
             found.last = Some(after(&met)?);
         }
-        match instance(table, &met, &row) {
+        let instance = instance(table, &met, &row).and_then(|instance| match instance {
+            Some((key, None)) => Ok(Some((key, met.data?))),
+            instance => Ok(instance),
+        });
+        match instance {
             Err(fault) => found.page.failed.push(FailedRow {
                 key: met.key,
                 fault,
             }),
             Ok(None) => found.page.filtered += 1,
-            Ok(Some((key, code_data))) => found.rows.push(Candidate {
+            Ok(Some((key, data))) => found.rows.push(Candidate {
                 key,
                 state: match (met.revision, met.updated, met.deleted) {
                     (Some(revision), Some(updated), Some(false)) => {
@@ -86,7 +91,7 @@ pub(crate) fn candidates<R>(
                     (Some(revision), ..) => State::Deleted(revision),
                     _ => State::Never,
                 },
-                data: code_data.or(met.data).filter(|_| content).map(one_line),
+                data: data.filter(|_| content).map(one_line),
                 instance_pk: met.instance_pk,
             }),
         }
@@ -116,7 +121,7 @@ fn instance<R>(
     Ok(loaded.published.then_some((loaded.key, Some(loaded.data))))
 }
 
-fn after(met: &Met) -> Result<After, StoreError> {
+pub(crate) fn after(met: &Met) -> Result<After, StoreError> {
     After::from_json(&met.key).map_err(|fault| schema(format!("the key {}: {fault}", met.key)))
 }
 
@@ -218,12 +223,15 @@ pub(crate) fn found<R>(
 
 /// For each of the keys asked for what is known of the instance. `in_hand`: revisions by canonical key,
 /// and whether events are still to be sent.
+///
+/// # Errors
+/// A row is there and cannot be read.
 pub(crate) fn instances<R>(
     table: &SourceTable<R>,
     rows: Vec<(Met, R)>,
     keys: &[InstanceKey],
     in_hand: Vec<(String, Option<i64>, bool)>,
-) -> Vec<SourceInstance> {
+) -> Result<Vec<SourceInstance>, StoreError> {
     let mut instances: Vec<_> = keys
         .iter()
         .map(|key| SourceInstance {
@@ -254,13 +262,18 @@ pub(crate) fn instances<R>(
         if met.instance_pk != found.instance_pk {
             continue;
         }
-        if let Ok(Some((key, code_data))) = instance(table, &met, &row) {
+        // Taken for one that is not there, it would be deleted at the replica.
+        let instance = instance(table, &met, &row).map_err(StoreError::Backend)?;
+        if let Some((key, code_data)) = instance {
             found.key = key;
             found.revision = met.revision;
-            found.data = code_data.or(met.data);
+            found.data = match code_data {
+                Some(data) => Some(data),
+                None => met.data.map_err(StoreError::Backend)?,
+            };
         }
     }
-    instances
+    Ok(instances)
 }
 
 fn key(met: &Met) -> Result<InstanceKey, RowFault> {
@@ -298,7 +311,10 @@ fn sync<R>(
     let change = match &table.loader {
         Loader::Code(code) => (code.synced)(row)?,
         Loader::Sql => {
-            let data = met.data.clone().unwrap_or_default();
+            let data = match &met.data {
+                Ok(data) => data.clone().unwrap_or_default(),
+                Err(fault) => return Err(fault.to_string().into()),
+            };
             Some(synced_data(&table.source, key(met)?, data)?)
         }
     };

@@ -104,6 +104,13 @@ pub trait SourceReader: fmt::Debug + Send + 'static {
     /// others can be done without it.
     const LOCKS_INSTANCES: bool;
 
+    /// Whether a failure may be about the content of one row, so that the others can be read without it.
+    #[must_use]
+    fn is_of_a_row(error: &StoreError) -> bool {
+        let _ = error;
+        false
+    }
+
     /// The next page of keys of rows that are to be published and meet the filter, in the key's order.
     /// Whoever wrote a row in between is not waited for: see [`Self::sync`].
     ///

@@ -11,10 +11,10 @@ use cqrs_core::{
 };
 use sqlx::{Connection, SqliteConnection};
 
-use self::triggers::{FORM, Trigger, UniqueIndex, prefix, triggers};
+use self::triggers::{FORM, Trigger, UniqueIndex, prefix, triggers, unsendable};
 use super::{MIGRATIONS, rows::get, sql};
 use crate::{
-    capture::{Capture, CaptureState, Entry, Installed, declared, judge},
+    capture::{Capture, CaptureState, Entry, Installed, Unsendable, declared, differences, judge},
     source::{Source, SourceModel},
 };
 
@@ -59,6 +59,28 @@ impl Capture for SqliteConnection {
     async fn status(&mut self, model: &SourceModel) -> Result<CaptureState, StoreError> {
         check_schema(self, &MIGRATIONS).await?;
         Ok(Plan::new(self, model).await?.state())
+    }
+
+    async fn changes(&mut self, model: &SourceModel) -> Result<Vec<String>, StoreError> {
+        check_schema(self, &MIGRATIONS).await?;
+        let plan = Plan::new(self, model).await?;
+        Ok(differences(plan.recorded.as_ref(), &plan.entry))
+    }
+
+    async fn unsendable(
+        &mut self,
+        model: &SourceModel,
+        max_bytes: usize,
+    ) -> Result<Unsendable, StoreError> {
+        let source = Source::in_sqlite(self, model.clone()).await?;
+        let statement = unsendable(&source)
+            .map_err(|error| schema(format!("the model {}: {error}", model.cqrs_id)))?;
+        let rows: Vec<(String, i64)> = sqlx::query_as(checked(&statement.into()))
+            .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX))
+            .fetch_all(self)
+            .await
+            .map_err(classify)?;
+        Ok(Unsendable::of(rows))
     }
 
     async fn captured(&mut self) -> Result<Vec<CqrsId>, StoreError> {
@@ -107,6 +129,11 @@ impl Plan {
         let others = other_indexes(connection, name.table, model).await?;
         let wanted = triggers(&source, name.table, &others)
             .map_err(|error| schema(format!("the model {}: {error}", model.cqrs_id)))?;
+        let columns: Vec<_> = source
+            .columns
+            .iter()
+            .map(|c| (&c.name, &c.type_name))
+            .collect();
         let statements: Vec<_> = wanted.iter().map(|trigger| trigger.sql.as_str()).collect();
         Ok(Self {
             cqrs_id: model.cqrs_id.clone(),
@@ -114,6 +141,7 @@ impl Plan {
                 model: declared(model),
                 form: FORM,
                 statements: statements.join(";\n"),
+                columns: serde_json::json!(columns).to_string(),
             },
             recorded: recorded(connection, &model.cqrs_id).await?,
             found: installed(connection, &model.cqrs_id).await?,
@@ -142,15 +170,18 @@ impl Plan {
             model,
             form,
             statements,
+            columns,
         } = &self.entry;
         let entry = format!(
-            "INSERT INTO cqrs_capture (cqrs_id, model, form, statements, installed_at)\n\
-             VALUES ({}, {}, {form}, {}, unixepoch() * 1000000)\n\
+            "INSERT INTO cqrs_capture (cqrs_id, model, form, statements, columns, installed_at)\n\
+             VALUES ({}, {}, {form}, {}, {}, unixepoch() * 1000000)\n\
              ON CONFLICT (cqrs_id) DO UPDATE SET model = excluded.model, form = excluded.form,\n  \
-             statements = excluded.statements, installed_at = excluded.installed_at",
+             statements = excluded.statements, columns = excluded.columns,\n  \
+             installed_at = excluded.installed_at",
             text(self.cqrs_id.as_str()),
             text(model),
             text(statements),
+            text(columns),
         );
         dropped.chain(created).chain([entry]).collect()
     }
@@ -160,15 +191,16 @@ async fn recorded(
     connection: &mut SqliteConnection,
     cqrs_id: &CqrsId,
 ) -> Result<Option<Entry>, StoreError> {
-    let found: Option<(String, i64, String)> = sqlx::query_as(sql::CAPTURE_ENTRY)
+    let found: Option<(String, i64, String, Option<String>)> = sqlx::query_as(sql::CAPTURE_ENTRY)
         .bind(cqrs_id.as_str())
         .fetch_optional(connection)
         .await
         .map_err(classify)?;
-    Ok(found.map(|(model, form, statements)| Entry {
+    Ok(found.map(|(model, form, statements, columns)| Entry {
         model,
         form,
         statements,
+        columns: columns.unwrap_or_default(),
     }))
 }
 

@@ -99,11 +99,10 @@ async fn retry(tx: &mut SqliteConnection, id: i64, force: bool) -> Result<Retrie
             superseded: 1,
         });
     }
+    // One that is no JSON object stays as it is.
     let body = get::<Option<&[u8]>>(&row, 1)?
-        .map(|body| without_expiry(String::from_utf8_lossy(body).as_bytes()));
-    let back = sqlx::query(sql::DEAD_RETURN)
-        .bind(id)
-        .bind(body.transpose()?);
+        .and_then(|body| without_expiry(String::from_utf8_lossy(body).as_bytes()).ok());
+    let back = sqlx::query(sql::DEAD_RETURN).bind(id).bind(body);
     back.execute(&mut *tx).await.map_err(classify)?;
     let gone = sqlx::query(sql::DEAD_DISCARD)
         .bind(id_array(&[id]))

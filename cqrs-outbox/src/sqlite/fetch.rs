@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use cqrs_core::{Slot, StoreError};
+use cqrs_core::{Slot, StoreError, database::sqlite::classify};
 
 use super::{
     SqliteSession,
-    rows::{get, id_array, limit, outbox_row, slot_array, slot_of},
+    rows::{get, id_array, instance, limit, outbox_row, slot_array, slot_of, unreadable_array},
+    session::Statement,
     sql,
 };
 use crate::{
     Backlog, Due, Fetched, Instance, OutboxRow, Position,
-    store::{FETCH_BYTES, FETCH_SCAN, columns::Table},
+    store::{FETCH_BYTES, FETCH_SCAN, MOST_COUNTED, ReadRows, Unreadable},
 };
 
 impl SqliteSession {
@@ -46,20 +47,22 @@ impl SqliteSession {
             .bind(limit(FETCH_BYTES))
             .bind(id_array(&own));
         let found = self.rows(statement).await?;
-        let found = found
-            .iter()
-            .map(outbox_row)
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut read = ReadRows::default();
+        let mut bytes = 0;
+        for row in &found {
+            bytes += get::<&[u8]>(row, 8)?.len();
+            read.push(get(row, 0)?, outbox_row(row))?;
+        }
+        self.set_aside(&read.unreadable).await?;
 
         // The statement stops at the row that makes the answer full, so a full answer is one that
         // may have been cut there.
-        let bytes: usize = found.iter().map(|row| row.body.len()).sum();
         let (id, more) = match found.last() {
-            Some(last) if found.len() >= rows || bytes >= FETCH_BYTES => (last.id, true),
+            Some(last) if found.len() >= rows || bytes >= FETCH_BYTES => (get(last, 0)?, true),
             _ => (bound, bound < newest),
         };
         Ok(Fetched {
-            rows: found,
+            rows: read.rows,
             position: Position {
                 id,
                 ..Position::START
@@ -100,11 +103,14 @@ impl SqliteSession {
         &mut self,
         slots: &[Slot],
     ) -> Result<Vec<Instance>, StoreError> {
-        self.rows(sqlx::query(sql::BLOCKED).bind(slot_array(slots)))
-            .await?
+        let rows = self
+            .rows(sqlx::query(sql::BLOCKED).bind(slot_array(slots)))
+            .await?;
+        // One whose name cannot be read has no rows that could be sent.
+        Ok(rows
             .iter()
-            .map(|row| Table::OUTBOX.instance(get(row, 0)?, get(row, 1)?))
-            .collect()
+            .filter_map(|row| instance(row, 0).ok())
+            .collect())
     }
 
     pub(super) async fn due_rows(
@@ -114,11 +120,10 @@ impl SqliteSession {
     ) -> Result<Due, StoreError> {
         let rows = rows.max(1);
         let slots = slot_array(slots);
-        let found = self
-            .rows(sqlx::query(sql::DUE).bind(&slots).bind(limit(rows)))
-            .await?;
         let mut due = Due {
-            rows: found.iter().map(outbox_row).collect::<Result<_, _>>()?,
+            rows: self
+                .readable(|| sqlx::query(sql::DUE).bind(slots.clone()).bind(limit(rows)))
+                .await?,
             next: None,
         };
         if due.rows.len() < rows {
@@ -142,19 +147,59 @@ impl SqliteSession {
             .map(|instance| (instance.cqrs_id.as_str(), instance.instance_pk.as_str()))
             .collect::<Vec<_>>();
         let named = serde_json::to_string(&named).expect("text serialises");
-        let statement = sqlx::query(sql::OF_INSTANCES).bind(named).bind(limit(rows));
-        self.rows(statement).await?.iter().map(outbox_row).collect()
+        self.readable(|| {
+            sqlx::query(sql::OF_INSTANCES)
+                .bind(named.clone())
+                .bind(limit(rows))
+        })
+        .await
+    }
+
+    /// The rows that a statement finds, once it finds none that cannot be read: such take the place of
+    /// others.
+    async fn readable(
+        &mut self,
+        statement: impl Fn() -> Statement<'static>,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        loop {
+            let mut read = ReadRows::default();
+            for row in self.rows(statement()).await? {
+                read.push(get(&row, 0)?, outbox_row(&row))?;
+            }
+            if read.unreadable.is_empty() {
+                return Ok(read.rows);
+            }
+            self.set_aside(&read.unreadable).await?;
+        }
+    }
+
+    /// Moves rows that cannot be read to the dead ones. One that is gone has been moved by another relay.
+    async fn set_aside(&mut self, rows: &[Unreadable]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = unreadable_array(rows);
+        self.transaction(async |tx| {
+            for text in [sql::SET_ASIDE, sql::SET_ASIDE_GONE] {
+                let statement = sqlx::query(text).bind(&rows);
+                statement.execute(&mut *tx).await.map_err(classify)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     pub(super) async fn count(&mut self) -> Result<Backlog, StoreError> {
-        let row = self.row(sqlx::query(sql::BACKLOG)).await?;
+        let row = self
+            .row(sqlx::query(sql::BACKLOG).bind(i64::from(MOST_COUNTED)))
+            .await?;
         let census = self.look_around().await?;
         Ok(Backlog {
-            rows: get::<i64>(&row, 0)?.unsigned_abs(),
             retrying: get::<i64>(&row, 1)?.unsigned_abs(),
             oldest: get::<Option<i64>>(&row, 2)?.map(duration),
             dead: get::<i64>(&row, 3)?.unsigned_abs(),
             census,
+            ..Backlog::of(get(&row, 0)?)
         })
     }
 }

@@ -12,7 +12,12 @@ use super::{
 use crate::{Census, Epoch, Lease, Owner, RelayBeat, store::columns::Table};
 
 impl SqliteSession {
-    pub(super) async fn renew(&mut self, owner: Owner, lease: Duration) -> Result<(), StoreError> {
+    pub(super) async fn renew(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<(), StoreError> {
         let owner = uuid_text(owner.0);
         self.transaction(async |tx| {
             for statement in [sql::LAPSE, sql::FORGET_LAPSED] {
@@ -24,7 +29,8 @@ impl SqliteSession {
             }
             let renewal = sqlx::query(sql::RENEW)
                 .bind(&owner)
-                .bind(microseconds(lease));
+                .bind(microseconds(lease))
+                .bind(publishing);
             renewal.execute(&mut *tx).await.map_err(classify).map(drop)
         })
         .await
@@ -37,6 +43,7 @@ impl SqliteSession {
                 owner: Owner(uuid(Table::RELAY, "owner", get(&row, 0)?)?),
                 beat: get(&row, 1)?,
                 live: get(&row, 2)?,
+                publishing: get(&row, 3)?,
             });
         }
         for row in self.rows(sqlx::query(sql::LEASES)).await? {
@@ -48,6 +55,16 @@ impl SqliteSession {
             });
         }
         Ok(census)
+    }
+
+    /// Without its row a slot is nobody's, and its rows are never sent.
+    pub(super) async fn restore_leases(&mut self) -> Result<(), StoreError> {
+        let slots = self.execute(sqlx::query(sql::RESTORE_LEASES)).await?;
+        tracing::warn!(
+            slots,
+            "cqrs_relay_lease lacked slots, which are there again"
+        );
+        Ok(())
     }
 
     pub(super) async fn take_over(

@@ -298,8 +298,9 @@ fn met(row: &SqliteRow) -> Result<Met, sqlx::Error> {
         deleted: row.try_get(4)?,
         place: row.try_get(5)?,
         data: match data {
-            Some(Select::DATA) => row.try_get(6)?,
-            _ => None,
+            // Text need not be UTF-8.
+            Some(Select::DATA) => row.try_get(6).map_err(Into::into),
+            _ => Ok(None),
         },
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::{
-    Slot, StoreError,
+    SLOTS, Slot, StoreError,
     database::{sqlite::classify, within},
 };
 use sqlx::{
@@ -27,7 +27,7 @@ pub struct SqliteSession {
     pub(super) patience: Duration,
 }
 
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteSession {
     pub(super) fn new(connection: SqliteConnection, patience: Duration) -> Self {
@@ -90,9 +90,18 @@ impl SqliteSession {
 }
 
 impl OutboxSession for SqliteSession {
-    async fn beat(&mut self, owner: Owner, lease: Duration) -> Result<Census, StoreError> {
-        self.renew(owner, lease).await?;
+    async fn beat(
+        &mut self,
+        owner: Owner,
+        lease: Duration,
+        publishing: bool,
+    ) -> Result<Census, StoreError> {
+        self.renew(owner, lease, publishing).await?;
         self.census = self.look_around().await?;
+        if self.census.leases.len() < usize::from(SLOTS) {
+            self.restore_leases().await?;
+            self.census = self.look_around().await?;
+        }
         Ok(self.census.clone())
     }
 

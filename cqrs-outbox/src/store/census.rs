@@ -45,6 +45,8 @@ pub struct RelayBeat {
     pub beat: i64,
     /// Whether it had not run out, on the database's clock.
     pub live: bool,
+    /// Whether it says that it can do its work.
+    pub publishing: bool,
 }
 
 /// A slot and its holder.

@@ -5,34 +5,35 @@ use std::ops::AddAssign;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use cqrs_core::{QueueName, Revision, Signal};
-use uuid::Uuid;
-
-use super::Instance;
+use cqrs_core::Revision;
 
 /// How many dead rows are retried in one transaction.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const DEAD_BATCH: usize = 200;
 
-/// A row of `cqrs_outbox_dead`.
+/// A row of `cqrs_outbox_dead`. Names are as they stand there: they may be the reason.
 #[derive(Debug, Clone)]
 pub struct DeadRow {
-    /// The id it had in the outbox.
+    /// Its id among the dead rows.
     pub id: i64,
+    /// The id it had in the outbox.
+    pub outbox_id: i64,
     /// Its identity on the broker.
-    pub message_id: Uuid,
-    /// Whose event it is.
-    pub instance: Instance,
+    pub message_id: String,
+    /// The model.
+    pub cqrs_id: String,
+    /// The canonical key.
+    pub instance_pk: String,
     /// What happened.
-    pub signal: Signal,
+    pub signal: String,
     /// The one queue a direct sync was for.
-    pub queue: Option<QueueName>,
+    pub queue: Option<String>,
     /// The revision.
     pub revision: Revision,
     /// The final body.
     pub body: Bytes,
-    /// When it was recorded.
-    pub created_at: DateTime<Utc>,
+    /// When it was recorded, if that is a time.
+    pub created_at: Option<DateTime<Utc>>,
     /// When it was given up.
     pub died_at: DateTime<Utc>,
     /// How often it had failed.

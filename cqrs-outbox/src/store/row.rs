@@ -18,6 +18,23 @@ pub struct Instance {
     pub instance_pk: String,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Backlog {
+    /// Rows to send, as counted up to one more than the most.
+    pub(crate) fn of(counted: i64) -> Self {
+        let (counted, most) = (counted.unsigned_abs(), u64::from(MOST_COUNTED));
+        Self {
+            rows: counted.min(most),
+            counted: if counted > most {
+                Counted::AtLeast
+            } else {
+                Counted::Exactly
+            },
+            ..Self::default()
+        }
+    }
+}
+
 /// An answer of [`OutboxSession::due`](crate::OutboxSession::due).
 #[derive(Debug, Clone, Default)]
 pub struct Due {
@@ -67,16 +84,35 @@ pub struct RowRef {
     pub message_id: Uuid,
 }
 
+/// How many rows [`Backlog`] counts of each kind, at most.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) const MOST_COUNTED: u32 = 100_000;
+
+/// How far a number can be relied on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Counted {
+    /// All were counted.
+    #[default]
+    Exactly,
+    /// There are more.
+    AtLeast,
+    /// What the server's statistics say, since counting took too long.
+    About,
+}
+
 /// How much lies in an outbox.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
-    /// Rows to send.
+    /// Rows to send. No more than 100,000 are counted.
     pub rows: u64,
-    /// Those of them that wait for a retry.
+    /// How far `rows` can be relied on.
+    pub counted: Counted,
+    /// Those of them that wait for a retry, counted up to 100,001.
     pub retrying: u64,
-    /// How long the oldest has been waiting.
+    /// How long the oldest has been waiting, if it was looked at.
     pub oldest: Option<Duration>,
-    /// Rows in `cqrs_outbox_dead` that are neither retried nor superseded.
+    /// Rows in `cqrs_outbox_dead` that are neither retried nor superseded, counted up to 100,001.
     pub dead: u64,
     /// Relays and leases; no heartbeat is renewed.
     pub census: Census,

@@ -67,6 +67,8 @@ pub enum DeadReason {
     Expired,
     /// A direct sync to a queue that does not exist.
     NoQueue,
+    /// A value of it cannot be read: it was written past `record`.
+    Unreadable,
 }
 
 impl DeadReason {
@@ -77,6 +79,7 @@ impl DeadReason {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::NoQueue => "no_queue",
+            Self::Unreadable => "unreadable",
         }
     }
 }

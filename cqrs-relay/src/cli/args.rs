@@ -13,9 +13,12 @@ use crate::dead::Which;
     version,
     after_help = "Every key of cqrs.toml can also be set in the environment \
                   (CQRS_MASTER_DATABASE, CQRS_BROKER_URL, CQRS_RELAY_BATCH_SIZE, …). CQRS_LOG \
-                  filters the log, as in `info,lapin=off,cqrs_relay=debug` [default: \
-                  info,lapin=off,sqlx=warn]; lapin would log message bodies.",
-    mut_arg("database", |arg| arg.help("The master's database, instead of master.database"))
+                  filters the log, as in `info,cqrs_relay=debug` [default: \
+                  info,lapin=off,sqlx=warn]. Message bodies and secrets are never logged.",
+    mut_arg("database", |arg| arg.help(
+        "The master's database, instead of master.database; visible in the list of processes, so that a \
+         password is better kept in the file or in CQRS_MASTER_DATABASE"
+    ))
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -106,7 +109,13 @@ pub(super) enum DeadCommand {
     },
     /// Delete rows for good.
     #[command(after_help = "Example: cqrs-relay dead discard 17 18")]
-    Discard(Named),
+    Discard {
+        #[command(flatten)]
+        which: Named,
+        /// Do it. Without, --all only says how many rows there are.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Some rows, or all of them.

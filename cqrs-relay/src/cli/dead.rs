@@ -32,16 +32,38 @@ impl WithStore for DeadCommand {
                         rows(retried.superseded)
                     ))?;
                 }
+                ensure_sendable(&store, &which).await?;
                 all_found(&which, retried.retried + retried.superseded)
             }
-            Self::Discard(which) => {
+            Self::Discard { which, yes } => {
                 let which = Which::from(which);
+                if which == Which::All && !yes {
+                    let count = rows(dead::list(&store, usize::MAX).await?.len() as u64);
+                    bail!("this would delete {count} for good: say --yes to do it");
+                }
                 let discarded = dead::discard(&store, &which).await?;
                 output::line(&format!("{} discarded", rows(discarded)))?;
                 all_found(&which, discarded)
             }
         }
     }
+}
+
+/// Fails when one of those named has no event to send.
+async fn ensure_sendable<S: OutboxStore>(store: &S, which: &Which) -> anyhow::Result<()> {
+    let Which::Ids(ids) = which else {
+        return Ok(());
+    };
+    for id in ids {
+        let row = dead::show(store, *id).await?;
+        if row.is_some_and(|row| row.body.is_empty()) {
+            bail!(
+                "dead row {id} was refused when it was captured and has no event to send: mend what \
+                 its error says, `cqrs-relay sync` its instance, and discard the row"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Fails when some of those named are not there.
@@ -84,7 +106,8 @@ impl fmt::Display for One {
         let row = &self.0;
         writeln!(f, "{row}")?;
         writeln!(f, "message id  {}", row.message_id)?;
-        writeln!(f, "recorded    {}", row.created_at)?;
+        let recorded = row.created_at.as_deref().unwrap_or("at no time");
+        writeln!(f, "recorded    {recorded}")?;
         writeln!(f, "attempts    {}", row.attempts)?;
         write!(f, "{}", row.body)
     }

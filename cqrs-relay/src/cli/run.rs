@@ -72,7 +72,7 @@ impl<S: OutboxStore + ReconcileSource> WithTransport for Between<'_, S> {
             Vec::new()
         };
         let answers = Answers::new(store.clone(), transport.clone(), models, exchange);
-        let relay = settings::relay(&config.relay);
+        let relay = settings::relay(&config.relay, config.require_broker()?);
         let relay = Relay::new(store, transport, relay, Arc::new(SystemClock), owner);
         let forwarding = async {
             let ended = relay.run(shutdown.clone()).await;

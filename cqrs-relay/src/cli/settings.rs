@@ -6,7 +6,7 @@ use cqrs_core::{
         Options,
         settings::{self, Flag},
     },
-    config::{Config, ConfigError, ExpiredRow, Needed, Relay},
+    config::{Broker, Config, ConfigError, ExpiredRow, Needed, Relay},
 };
 
 use super::Command;
@@ -47,11 +47,12 @@ pub(super) fn load(options: &Options, command: &Command) -> Result<Config, Confi
     Config::load_for(&sources, &needed)
 }
 
-/// The library's half of `[relay]`.
-pub(super) fn relay(relay: &Relay) -> RelayConfig {
+/// The library's half of `[relay]` and `[broker]`.
+pub(super) fn relay(relay: &Relay, broker: &Broker) -> RelayConfig {
     RelayConfig {
         batch_size: relay.batch_size.into(),
         window: relay.window,
+        max_message_bytes: broker.max_message_bytes,
         publishers: relay.publishers,
         lease: relay.lease,
         poll_interval: relay.poll_interval,
@@ -74,6 +75,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_file_are_those_of_the_library() {
-        assert_eq!(relay(&Relay::default()), RelayConfig::default());
+        let broker = Broker::new(cqrs_core::SecretUrl::new("embedded://b"));
+        assert_eq!(relay(&Relay::default(), &broker), RelayConfig::default());
     }
 }

@@ -117,6 +117,10 @@ pub(super) struct DumpArgs {
     /// How many rows are read at a time.
     #[arg(long, short, value_name = "N", default_value = "1000", value_parser = number)]
     pub(super) batch: NonZeroU32,
+    /// Leave out the last line, by which `cqrs-replica load` knows that the dump is whole, and of which
+    /// `cqrs_bulk_load` says that it cannot be saved.
+    #[arg(long)]
+    pub(super) without_end_mark: bool,
     #[command(flatten)]
     pub(super) show: ShowArgs,
 }
@@ -143,6 +147,9 @@ pub(super) struct DiffSyncArgs {
     /// The file with the keys, `-` for stdin.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(super) input: String,
+    /// The input is of a command of django-cqrs, which writes no end mark: it may be incomplete.
+    #[arg(long)]
+    pub(super) without_end_mark: bool,
     #[command(flatten)]
     pub(super) pace: PaceArgs,
     #[command(flatten)]
@@ -154,6 +161,9 @@ pub(super) struct DeletedDiffArgs {
     /// The file with the keys, `-` for stdin.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(super) input: String,
+    /// The input is of a command of django-cqrs, which writes no end mark: it may be incomplete.
+    #[arg(long)]
+    pub(super) without_end_mark: bool,
     /// How many keys are looked up at a time.
     #[arg(long, short, value_name = "N", default_value = "10000", value_parser = number)]
     pub(super) batch: NonZeroU32,

@@ -13,6 +13,7 @@ use cqrs_core::{
     config::Config,
 };
 use cqrs_outbox::source::{ReadModel, SourceStore, SourceTable};
+use futures_util::Stream;
 use serde::Serialize;
 
 use super::{
@@ -67,6 +68,7 @@ impl<S: SourceStore> Tables<'_, S> {
         let options = DumpOptions {
             filter: args.filter.unwrap_or_default(),
             batch: size(args.batch),
+            end_mark: !args.without_end_mark,
         };
         let mut sink = Sink::create(&name, args.force)?;
         let mut watching = Watching::new("dump", args.show.progress);
@@ -99,7 +101,7 @@ impl<S: SourceStore> Tables<'_, S> {
     }
 
     async fn deleted_diff(&self, args: DeletedDiffArgs) -> anyhow::Result<()> {
-        let mut input = KeyLines::begin(pipe::lines(&args.input)?).await?;
+        let mut input = keys(&args.input, args.without_end_mark).await?;
         let table = self.table(&input.header().cqrs_id).await?;
         let mut sink = Sink::stdout();
         let mut watching = Watching::new("deleted-diff", args.show.progress);
@@ -148,7 +150,9 @@ impl<S: SourceStore> Tables<'_, S> {
         let done = match done {
             Ok(done) => done,
             Err(error) => {
-                if let Some(go_on) = go_on {
+                // Rows that came back are not done with, wherever they stand.
+                let lost = matches!(error.downcast_ref(), Some(TableError::NoQueue { .. }));
+                if let Some(go_on) = go_on.filter(|_| !lost) {
                     beside(&go_on);
                 }
                 return Err(error);
@@ -168,7 +172,7 @@ impl<S: SourceStore> Tables<'_, S> {
         let mut signals = Signals::new()?;
         let shutdown = Shutdown::new();
         let whole_command = async {
-            let mut input = KeyLines::begin(pipe::lines(&args.input)?).await?;
+            let mut input = keys(&args.input, args.without_end_mark).await?;
             let table = self.table(&input.header().cqrs_id).await?;
             let plan = plan(&args.pace);
             let mut watching = Watching::new("diff-sync", args.show.progress);
@@ -211,6 +215,19 @@ async fn until_stopped<E: Into<anyhow::Error>>(
         () = shutdown.stop.cancelled() => bail!("stopped at once"),
         never = signals.stop(shutdown) => match never {},
     }
+}
+
+/// A replica's keys.
+async fn keys(
+    name: &str,
+    without_end_mark: bool,
+) -> anyhow::Result<KeyLines<impl Stream<Item = io::Result<String>> + Unpin + Send>> {
+    let keys = KeyLines::begin(pipe::lines(name)?).await?;
+    Ok(if without_end_mark {
+        keys.without_end_mark()
+    } else {
+        keys
+    })
 }
 
 fn plan(args: &PaceArgs) -> SyncPlan {

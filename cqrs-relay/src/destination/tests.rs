@@ -89,3 +89,25 @@ fn without_its_probe_it_is_tried_with_whatever_comes() {
     assert!(!all.took(&row(3, 9)));
     assert_eq!(all.down(), 0);
 }
+
+#[test]
+fn one_that_has_come_up_gets_a_few_rows_and_two_for_each_that_it_takes() {
+    let (mut all, start) = (destinations(), Instant::now());
+    assert!(all.admits(&row(9, 9)));
+    all.refused(row(1, 7), start);
+    let probe = all.due_probes(start + FIRST).pop().unwrap();
+    assert!(all.took(&probe));
+    let admitted = |all: &mut Destinations| (0..100).take_while(|_| all.admits(&row(2, 8))).count();
+    assert_eq!(admitted(&mut all), 2);
+    all.took(&row(2, 8));
+    assert_eq!(admitted(&mut all), 2);
+    assert!(all.unsent(row(3, 9)).is_some());
+    assert_eq!(admitted(&mut all), 1);
+    all.forget();
+    assert_eq!(admitted(&mut all), 2, "what was on its way is forgotten");
+    assert!(matches!(all.refused(row(4, 10), start), Refusal::WentDown));
+    assert!(
+        all.admits(&row(5, 11)),
+        "it is down now, and holds its rows by itself"
+    );
+}

@@ -7,6 +7,14 @@ fn owner(n: u16) -> Owner {
     Owner(Uuid::from_u128(u128::from(n) + 1))
 }
 
+fn all_able(owners: &[Owner]) -> Living {
+    Living {
+        owners: owners.to_vec(),
+        publishing: owners.to_vec(),
+        falters: false,
+    }
+}
+
 /// Leases as a database has them, with every relay following its plan.
 struct World {
     leases: Vec<Lease>,
@@ -27,7 +35,12 @@ impl World {
 
     /// One round; answers whether anything moved.
     fn round(&mut self, living: &[Owner]) -> bool {
+        self.round_of(&all_able(living))
+    }
+
+    fn round_of(&mut self, living: &Living) -> bool {
         let plans: Vec<_> = living
+            .owners
             .iter()
             .map(|me| (*me, plan(*me, living, &self.leases, &BTreeSet::new())))
             .collect();
@@ -109,7 +122,8 @@ fn a_joiner_gets_its_share_in_two_rounds_and_a_leavers_slots_are_taken_in_one() 
 fn slots_on_their_way_out_are_not_given_back_twice() {
     let world = World::new((0..SLOTS).map(|_| Some(0)));
     let leaving: BTreeSet<_> = Slot::all().skip(40).collect();
-    let plan = plan(owner(0), &[owner(0), owner(1)], &world.leases, &leaving);
+    let both = all_able(&[owner(0), owner(1)]);
+    let plan = plan(owner(0), &both, &world.leases, &leaving);
     assert_eq!(plan.surplus.len(), 8);
     assert!(plan.surplus.iter().all(|slot| !leaving.contains(slot)));
 }
@@ -120,4 +134,27 @@ fn more_relays_than_slots_leave_some_without() {
     let mut world = World::new((0..SLOTS).map(|_| None));
     world.settle(&living);
     assert!(world.shares(&living).iter().all(|share| *share <= 1));
+}
+
+#[test]
+fn a_relay_that_cannot_work_gives_all_back_and_takes_nothing() {
+    let mut world = World::new((0..SLOTS).map(|n| Some(n % 2)));
+    let both = [owner(0), owner(1)];
+    let mut living = all_able(&both);
+    living.publishing = vec![owner(1)];
+    // What one that lives still holds is not free.
+    let theirs = plan(owner(1), &living, &world.leases, &BTreeSet::new());
+    assert_eq!(theirs, Plan::default());
+    while world.round_of(&living) {}
+    assert_eq!(world.shares(&both), [0, 64]);
+    world.settle(&both);
+    assert_eq!(world.shares(&both), [32, 32]);
+}
+
+#[test]
+fn when_none_can_work_nobody_moves() {
+    let mut world = World::new((0..SLOTS).map(|n| (n % 2 == 0).then_some(0)));
+    let mut living = all_able(&[owner(0), owner(1)]);
+    living.publishing.clear();
+    assert!(!world.round_of(&living));
 }

@@ -46,6 +46,10 @@ impl Pump {
         meter::published("unroutable", tally(Outcome::Unroutable));
         meter::published("too_large", tally(Outcome::TooLarge));
         if batch.life != self.life {
+            let sent = batch.rows.iter().zip(&outcomes);
+            for (row, _) in sent.filter(|(_, outcome)| **outcome == Outcome::Confirmed) {
+                self.desk.keep(row);
+            }
             return;
         }
         let (mut up, mut down) = (false, false);
@@ -93,6 +97,7 @@ impl Pump {
     /// Answers whether a destination has gone down.
     fn note_refused(&mut self, row: OutboxRow, outcome: Outcome) -> bool {
         if !self.share.works_on(row.slot) || self.stopping.is_some() {
+            self.destinations.returned(&row);
             meter::dropped(Dropped::Slot, self.window.forget(&row));
             return false;
         }
@@ -172,11 +177,12 @@ impl Pump {
     }
 
     pub(super) fn hear_settled(&mut self, answer: Result<Settled, Lost>) {
-        let rows = self.desk.take_back();
         let Ok(settled) = answer else {
+            self.desk.failed();
             self.reset("the database was lost");
             return;
         };
+        let rows = self.desk.written();
         let now = Instant::now();
         for row in rows {
             self.window.settled(row.id, row.slot);
@@ -196,6 +202,8 @@ impl Pump {
                 }
             }
         }
+        // Not earlier: what is confirmed and not deleted would only be read again.
+        self.free_drained();
         self.lose(&settled.lost);
     }
 

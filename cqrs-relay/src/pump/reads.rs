@@ -1,5 +1,7 @@
 //! Which question to ask of the outbox next, and what to make of the answer.
 
+use std::{collections::HashSet, time::Duration};
+
 use cqrs_core::Slot;
 use cqrs_outbox::{Due, Fetched, Instance, OutboxRow, Position};
 use tokio::time::Instant;
@@ -17,6 +19,7 @@ const FREED_AT_ONCE: usize = 100;
 #[derive(Debug)]
 pub(super) struct Reading {
     about: About,
+    asked: Instant,
     /// Whether the answer is to be ignored.
     stale: bool,
 }
@@ -41,6 +44,7 @@ impl Pump {
         }
         let limit = self.config.batch_size;
         let unloaded = self.to_load();
+        let fetch_is_due = self.may_fetch() && self.poll.is_due(now);
         let (ask, about) = if !unloaded.is_empty() {
             (
                 Ask::Blocked {
@@ -48,8 +52,13 @@ impl Pump {
                 },
                 About::Blocked(unloaded),
             )
-        } else if self.blocked.has_freed() {
-            let instances = self.blocked.take_freed(FREED_AT_ONCE);
+        } else if self.blocked.has_freed() && !(fetch_is_due && self.freed_last) {
+            // Twice a line of each: as many may be confirmed and not deleted.
+            let each = 2 * self.line_limit();
+            let instances = self
+                .blocked
+                .take_freed((limit / each).clamp(1, FREED_AT_ONCE));
+            let limit = instances.len() * each;
             (
                 Ask::OfInstances {
                     instances: instances.clone(),
@@ -66,7 +75,7 @@ impl Pump {
                 },
                 About::Due(limit),
             )
-        } else if self.may_fetch() && self.poll.is_due(now) {
+        } else if fetch_is_due {
             let limit = self.room();
             let slots = self.share.working();
             (
@@ -80,8 +89,10 @@ impl Pump {
         } else {
             return;
         };
+        self.freed_last = matches!(about, About::Freed(..));
         self.reading = Some(Reading {
             about,
+            asked: now,
             stale: false,
         });
         // A reader that is gone ends the relay: the supervisor sees to it.
@@ -89,13 +100,14 @@ impl Pump {
     }
 
     /// The slots whose blocked instances are to be read. Not while anything of an earlier tenure of
-    /// theirs may still be put off: it would be missing in the answer.
+    /// theirs may still be put off: it would be missing in the answer. Nor while any of it is with a
+    /// publisher or confirmed and not deleted: it would come again.
     fn to_load(&self) -> Vec<Slot> {
         if self.desk.is_haunted() {
             return Vec::new();
         }
         let mut slots = self.share.unloaded();
-        slots.retain(|slot| self.window.busy(*slot) == 0);
+        slots.retain(|slot| self.window.busy(*slot) == 0 && !self.is_with_publisher(*slot));
         slots
     }
 
@@ -117,7 +129,12 @@ impl Pump {
     }
 
     pub(super) fn hear_read(&mut self, answer: Result<Answer, Lost>) {
-        let Some(Reading { about, stale }) = self.reading.take() else {
+        let Some(Reading {
+            about,
+            asked,
+            stale,
+        }) = self.reading.take()
+        else {
             return;
         };
         match (answer, about) {
@@ -127,7 +144,7 @@ impl Pump {
                 if stale {
                     meter::dropped(Dropped::Stale, fetched.rows.len());
                 } else {
-                    self.take_on_next(fetched);
+                    self.take_on_next(fetched, asked);
                 }
             }
             (Ok(_), _) if stale => {}
@@ -149,13 +166,29 @@ impl Pump {
         self.settled_meanwhile.clear();
     }
 
-    fn take_on_next(&mut self, fetched: Fetched) {
+    fn take_on_next(&mut self, fetched: Fetched, asked: Instant) {
         let rows = fetched.rows.len();
         let bytes: usize = fetched.rows.iter().map(|row| row.body.len()).sum();
         self.mean_len = bytes.checked_div(rows).unwrap_or(self.mean_len);
         self.position = fetched.position;
-        self.poll.found(rows, fetched.more, Instant::now());
+        let now = Instant::now();
+        self.poll.found(rows, fetched.more, now);
         self.take_on_all(fetched.rows, Origin::Fetch);
+        if !self.series_at_end {
+            self.series_took += now - asked;
+            self.series_at_end = !fetched.more;
+        }
+        if rows == 0 && !fetched.more {
+            self.reread(now);
+        }
+    }
+
+    /// Begins a new series if the last one is long ago, for rows that somebody has put back behind it.
+    fn reread(&mut self, now: Instant) {
+        let pause = self.config.reread_interval.max(self.series_took * 100);
+        if now - self.series_began >= pause {
+            self.begin_series();
+        }
     }
 
     fn take_on_due(&mut self, due: Due, limit: usize) {
@@ -175,18 +208,36 @@ impl Pump {
 
     fn take_on_freed(&mut self, instances: &[Instance], rows: Vec<OutboxRow>, limit: usize) {
         self.blocked.unblock(instances);
-        if rows.len() >= limit {
-            // There may be more, which only a series from the start brings in order.
-            meter::dropped(Dropped::Stale, rows.len());
-            self.begin_series();
-        } else {
-            self.take_on_all(rows, Origin::Fetch);
+        let full = rows.len() >= limit;
+        let found: HashSet<_> = rows.iter().map(|row| row.instance.clone()).collect();
+        self.take_on_all(rows, Origin::Fetch);
+        if !full {
+            return;
+        }
+        // The first rows of each have come, and there may be more.
+        for instance in instances {
+            let slot = Slot::of(instance.cqrs_id.as_str(), &instance.instance_pk);
+            if !self.share.works_on(slot)
+                || self.blocked.holds(instance)
+                || self.destinations.hold_any_of(instance)
+            {
+                continue;
+            }
+            if found.contains(instance) {
+                // In line, or confirmed and not deleted: read again after the next settlement.
+                self.blocked.crowd(instance.clone());
+            } else {
+                self.blocked.free(instance.clone());
+            }
         }
     }
 
     /// Begins a new series: everything that is in the outbox comes again.
     pub(super) fn begin_series(&mut self) {
         self.position = Position::START;
+        self.series_began = Instant::now();
+        self.series_took = Duration::ZERO;
+        self.series_at_end = false;
         self.poll.hurry();
         if let Some(reading) = &mut self.reading
             && matches!(reading.about, About::Next)

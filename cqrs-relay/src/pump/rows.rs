@@ -1,5 +1,7 @@
 //! What to do with a row that comes from the outbox.
 
+use std::time::Duration;
+
 use cqrs_outbox::{DeadReason, OutboxRow};
 use tokio::time::Instant;
 
@@ -29,6 +31,9 @@ pub(super) struct Tally {
     /// Dropped, since they may not go now.
     pub(super) held: usize,
 }
+
+/// See [`Pump::line_limit`].
+const LINE_LIMIT: usize = 16;
 
 impl Pump {
     /// Takes rows on.
@@ -66,6 +71,10 @@ impl Pump {
         if !goes_on {
             return Err(Dropped::Blocked);
         }
+        if origin == Origin::Fetch && self.window.in_line(&row.instance) >= self.line_limit() {
+            self.blocked.crowd(row.instance);
+            return Err(Dropped::Blocked);
+        }
         if row.expired && self.config.on_expired == OnExpired::Dead {
             let then = self.then(&row);
             self.window.note(&row);
@@ -85,23 +94,40 @@ impl Pump {
             };
             row.body = body;
         }
-        match row_fault::of(&row) {
-            Some(fault) => self.fail(&row, fault),
-            None => self.window.admit(row),
+        if let Some(fault) = row_fault::too_long(&row, self.config.max_message_bytes) {
+            self.give_up(&row, fault, None);
+        } else if let Some(fault) = row_fault::of(&row) {
+            self.fail(&row, fault);
+        } else {
+            self.window.admit(row);
         }
         Ok(())
     }
 
     /// The row cannot be sent, and it is nobody else's fault. Holds back its instance.
     fn fail(&mut self, row: &OutboxRow, fault: String) {
-        self.window.note(row);
-        self.fail_noted(row, fault);
+        let delay = self.delay_of(row);
+        self.give_up(row, fault, delay);
     }
 
     /// Likewise, of a row that was with a publisher.
     pub(super) fn fail_noted(&mut self, row: &OutboxRow, fault: String) {
+        let delay = self.delay_of(row);
+        self.put_off(row, fault, delay);
+    }
+
+    fn delay_of(&self, row: &OutboxRow) -> Option<Duration> {
+        self.config.retry.delay(row.attempts.saturating_add(1))
+    }
+
+    /// Puts a row off for so long, or for good, that is not in the window yet.
+    fn give_up(&mut self, row: &OutboxRow, fault: String, delay: Option<Duration>) {
+        self.window.note(row);
+        self.put_off(row, fault, delay);
+    }
+
+    fn put_off(&mut self, row: &OutboxRow, fault: String, delay: Option<Duration>) {
         let attempts = row.attempts.saturating_add(1);
-        let delay = self.config.retry.delay(attempts);
         tracing::warn!(
             cqrs_id = %row.instance.cqrs_id,
             instance_pk = row.instance.instance_pk,
@@ -134,12 +160,27 @@ impl Pump {
         }
     }
 
-    /// Retried rows that were dropped from memory are due again.
+    /// How many rows of one instance are in line at most. They go one by one, so that more would only
+    /// take the room of others.
+    pub(super) fn line_limit(&self) -> usize {
+        (self.config.window / 50).clamp(1, LINE_LIMIT)
+    }
+
+    /// Retried rows that were dropped from memory are due again, and instances whose line was dropped
+    /// are read again.
     pub(super) fn recheck_blocked(&mut self) {
+        self.free_drained();
         let window = &self.window;
         if self.blocked.recheck(|id| window.knows(id)) {
             let soon = Instant::now() + super::SOON;
             self.due_at = Some(self.due_at.map_or(soon, |due| due.min(soon)));
         }
+    }
+
+    /// Instances of which rows were passed over are to be read, now that their line is empty.
+    pub(super) fn free_drained(&mut self) {
+        let window = &self.window;
+        self.blocked
+            .free_drained(|instance| window.in_line(instance) > 0);
     }
 }

@@ -32,14 +32,18 @@ impl Pump {
     /// Gives back the slots to be left of which nothing is with a publisher or unsettled.
     pub(super) fn leave(&mut self) {
         for (slot, epoch) in self.share.leaving() {
-            let lane = &self.lanes[self.window.lane(slot)];
-            let strangers = lane.out.iter().any(|life| *life != self.life);
-            if self.window.busy(slot) == 0 && !strangers {
+            if self.window.busy(slot) == 0 && !self.is_with_publisher(slot) {
                 self.share.disown(slot, epoch);
                 // A keeper that is gone ends the relay: the supervisor sees to it.
                 self.ends.left.send((slot, epoch)).ok();
             }
         }
+    }
+
+    /// Whether rows of a slot from an earlier life may be with a publisher.
+    pub(super) fn is_with_publisher(&self, slot: Slot) -> bool {
+        let lane = &self.lanes[self.window.lane(slot)];
+        lane.out.iter().any(|life| *life != self.life)
     }
 
     /// Notices when the tenure lapses, and when it is there again.
@@ -59,16 +63,15 @@ impl Pump {
         }
     }
 
-    /// Forgets everything fetched or unsettled. It is all in the outbox.
+    /// Forgets everything fetched or unsettled but what the broker has confirmed. It is all in the
+    /// outbox.
     pub(super) fn reset(&mut self, why: &'static str) {
         let unsettled = self.window.busy_rows();
-        if let Some(stopping) = &mut self.stopping {
-            stopping.forgotten += unsettled;
-        }
+        let confirmed = self.desk.confirmed();
         self.life += 1;
         let rows = self.window.clear();
         meter::dropped(Dropped::Forgotten, rows);
-        self.destinations.leave(|_| true);
+        self.destinations.forget();
         self.blocked.clear();
         self.desk.clear();
         self.share.unload();
@@ -76,7 +79,7 @@ impl Pump {
         self.due_at = None;
         self.begin_series();
         self.ignore_reading();
-        tracing::debug!(why, rows, unsettled, "started over");
+        tracing::debug!(why, rows, unsettled, confirmed, "started over");
     }
 
     /// Drops what is not with a publisher, for good: the relay is stopping.

@@ -25,6 +25,8 @@ pub(super) struct Sender<'s, S: SourceStore, W> {
     /// Made anew when it breaks.
     reader: Option<S::Reader>,
     window: Window,
+    /// Whether it is known that the queue takes rows, or the first row has been waited for.
+    probed: bool,
     began: Instant,
     done: SyncDone,
 }
@@ -41,6 +43,9 @@ const RETRY: RetryPolicy = RetryPolicy {
 /// How long others are let to the database after a batch, at most.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
 
+/// How long the first row for a single queue is waited for. There may be many rows before it.
+const PROBE: Duration = Duration::from_secs(10);
+
 /// After how many attempts a row that someone keeps locked has failed.
 const LOCKED: u32 = 5;
 
@@ -49,6 +54,7 @@ fn is_of_one<S: SourceStore>(error: &RecordError) -> bool {
     match error {
         RecordError::Invalid { .. } => true,
         RecordError::Store(StoreError::Conflict(_)) => S::Reader::LOCKS_INSTANCES,
+        RecordError::Store(error) => S::Reader::is_of_a_row(error),
         _ => false,
     }
 }
@@ -68,6 +74,7 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
             store,
             table,
             window: Window::new(plan.max_unsent),
+            probed: plan.queue.is_none(),
             plan,
             options,
             watch,
@@ -136,12 +143,16 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
         let batch = self.batch();
         let mut keys = keys.into_iter().peekable();
         while keys.peek().is_some() {
-            let keys: Vec<_> = keys.by_ref().take(batch).collect();
+            let size = if self.probed { batch } else { 1 };
+            let keys: Vec<_> = keys.by_ref().take(size).collect();
             if !self.room(keys.len()).await? {
                 return Ok(false);
             }
             let began = Instant::now();
             self.record(keys).await?;
+            if !self.probed && !self.window.unsent().is_empty() {
+                self.probe().await?;
+            }
             self.pace(began.elapsed()).await;
         }
         Ok(true)
@@ -171,6 +182,25 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
             reader.close().await;
         }
         Ok(self.done)
+    }
+
+    /// Waits until the first row has been sent, if a relay runs: so a wrong name of the queue costs one row.
+    async fn probe(&mut self) -> Result<(), TableError> {
+        self.probed = true;
+        let deadline = Instant::now() + PROBE;
+        loop {
+            self.look().await?;
+            if self.window.unsent().is_empty()
+                || Instant::now() >= deadline
+                || self.reader().await?.live_relays().await? == 0
+            {
+                return Ok(());
+            }
+            tokio::select! {
+                () = sleep(self.window.pause()) => {}
+                () = self.shutdown.drain.cancelled() => return Ok(()),
+            }
+        }
     }
 
     /// Waits until so many more rows may be in the outbox.
@@ -258,6 +288,13 @@ impl<'s, S: SourceStore, W: Watch> Sender<'s, S, W> {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.push(second.to_vec());
                     parts.push(first.to_vec());
+                }
+                Err(RecordError::Store(error)) if S::Reader::is_of_a_row(&error) => {
+                    let key = part.first().map(InstanceKey::to_json).unwrap_or_default();
+                    self.failed(&FailedRow {
+                        key,
+                        fault: error.into(),
+                    });
                 }
                 Err(error) if is_of_one::<S>(&error) && attempts >= LOCKED => {
                     attempts = 0;

@@ -41,11 +41,11 @@ fn only_one_row_of_an_instance_is_out_at_a_time() {
     for id in 1..=3 {
         window.admit(row(id, 7));
     }
-    let first = window.take(0, 10, 1000);
+    let first = window.take(0, 10, 1000, |_| true);
     assert_eq!(ids(&first), [1]);
-    assert!(window.take(0, 10, 1000).is_empty());
+    assert!(window.take(0, 10, 1000, |_| true).is_empty());
     window.done(&first[0]);
-    assert_eq!(ids(&window.take(0, 10, 1000)), [2]);
+    assert_eq!(ids(&window.take(0, 10, 1000, |_| true)), [2]);
     assert_eq!((window.rows(), window.bytes()), (3, 4));
 }
 
@@ -55,9 +55,9 @@ fn a_batch_is_bounded_in_rows_and_bytes_but_never_empty() {
     for key in 0..9 {
         window.admit(row(i64::from(key), key));
     }
-    assert_eq!(window.take(0, 2, 1000).len(), 2);
-    assert_eq!(window.take(0, 9, 5).len(), 2);
-    assert_eq!(window.take(0, 9, 1).len(), 1);
+    assert_eq!(window.take(0, 2, 1000, |_| true).len(), 2);
+    assert_eq!(window.take(0, 9, 5, |_| true).len(), 2);
+    assert_eq!(window.take(0, 9, 1, |_| true).len(), 1);
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn what_comes_back_unsent_goes_first_and_in_order() {
     for key in 0..4 {
         window.admit(row(i64::from(key), key));
     }
-    let taken = window.take(0, 2, 1000);
+    let taken = window.take(0, 2, 1000, |_| true);
     window.put_back(taken);
-    assert_eq!(ids(&window.take(0, 9, 1000)), [0, 1, 2, 3]);
+    assert_eq!(ids(&window.take(0, 9, 1000, |_| true)), [0, 1, 2, 3]);
 }
 
 #[test]
@@ -77,10 +77,10 @@ fn dropping_a_row_drops_the_later_ones_of_its_instance_only() {
     for (id, key) in [(1, 7), (2, 8), (3, 7), (4, 8), (5, 7)] {
         window.admit(row(id, key));
     }
-    let out = window.take(0, 1, 1000);
+    let out = window.take(0, 1, 1000, |_| true);
     assert_eq!(window.drop_where(|row| row.id == 3), 2);
     window.done(&out[0]);
-    assert_eq!(ids(&window.take(0, 9, 1000)), [2]);
+    assert_eq!(ids(&window.take(0, 9, 1000, |_| true)), [2]);
     assert!(window.knows(4) && !window.knows(5));
 }
 
@@ -89,14 +89,14 @@ fn forgetting_a_row_that_is_out_leaves_nothing_of_its_instance() {
     let mut window = Window::new(1);
     window.admit(row(1, 7));
     window.admit(row(2, 7));
-    let out = window.take(0, 1, 1000);
+    let out = window.take(0, 1, 1000, |_| true);
     assert_eq!(window.forget(&out[0]), 2);
     assert_eq!(
         (window.rows(), window.bytes(), window.busy_rows()),
         (0, 0, 0)
     );
     window.admit(row(1, 7));
-    assert_eq!(ids(&window.take(0, 1, 1000)), [1]);
+    assert_eq!(ids(&window.take(0, 1, 1000, |_| true)), [1]);
 }
 
 proptest! {
@@ -120,7 +120,7 @@ proptest! {
                 }
             }
             for lane in 0..3 {
-                let batch = window.take(lane, rows, 1000);
+                let batch = window.take(lane, rows, 1000, |_| true);
                 let distinct: HashSet<_> = batch.iter().map(|row| &row.instance).collect();
                 prop_assert_eq!(distinct.len(), batch.len());
                 match fate {
@@ -144,4 +144,16 @@ proptest! {
         }
         prop_assert_eq!((window.rows(), window.bytes(), window.busy_rows()), (0, 0, 0));
     }
+}
+
+#[test]
+fn rows_that_may_not_go_stay_in_their_places() {
+    let mut window = Window::new(1);
+    for key in 0..6 {
+        window.admit(row(i64::from(key), key));
+    }
+    let even = window.take(0, 2, 1000, |row| row.id % 2 == 0);
+    assert_eq!(ids(&even), [0, 2]);
+    assert!(window.take(0, 9, 1000, |_| false).is_empty());
+    assert_eq!(ids(&window.take(0, 9, 1000, |_| true)), [1, 3, 4, 5]);
 }

@@ -6,6 +6,7 @@ mod bed;
 mod capricious;
 mod failing;
 mod outages;
+mod restored;
 mod sharing;
 
 use std::time::Duration;

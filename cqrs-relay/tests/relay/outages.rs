@@ -2,16 +2,62 @@
 
 use std::time::Duration;
 
-use cqrs_core::transport::embedded::{Embedded, EmbeddedConfig};
+use cqrs_core::{
+    RetryPolicy, SecretUrl,
+    database::sqlite::SqliteConfig,
+    transport::embedded::{Embedded, EmbeddedConfig},
+};
+use cqrs_outbox::sqlite::SqliteStore;
 use cqrs_relay::RelayConfig;
 use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::bed::Bed;
 
+/// A relay whose broker does not answer takes nothing from one that can reach its own, until it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_without_a_broker_takes_no_slots() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    bed.relay(RelayConfig::default());
+    bed.until("one", |status| status.free_slots == 0).await;
+    let other = bed.path("other.db");
+    let locked = lock(other.clone()).await;
+    let mut hasty = EmbeddedConfig::new(other);
+    hasty.busy_timeout = Duration::from_millis(50);
+    bed.broker = Embedded::new(hasty);
+    bed.relay(RelayConfig::default());
+    let unable = |status: &cqrs_relay::status::Status| {
+        let shares: Vec<_> = status
+            .relays
+            .iter()
+            .map(|relay| (relay.publishing, relay.slots.len()))
+            .collect();
+        shares.len() == 2 && shares.contains(&(true, 64)) && shares.contains(&(false, 0))
+    };
+    let status = bed.until("the other cannot", unable).await;
+    assert!(
+        status
+            .to_string()
+            .contains("alive, cannot publish, 0 slots")
+    );
+    bed.save("account", 0..100).await;
+    ledger.read(100).await;
+    assert!(unable(&bed.status().await));
+    drop(locked);
+    bed.until("both work", |status| {
+        status
+            .relays
+            .iter()
+            .all(|relay| relay.publishing && relay.slots.len() == 32)
+    })
+    .await;
+}
+
 /// A connection that keeps all others from writing until it is dropped.
 async fn lock(path: std::path::PathBuf) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(path)
+        .create_if_missing(true)
         .busy_timeout(Duration::from_secs(30));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     connection.execute("begin immediate").await.unwrap();
@@ -55,6 +101,35 @@ async fn a_database_that_does_not_answer_ends_the_tenure_and_nothing_is_lost() {
     drop(locked);
     ledger.read(1000).await;
     bed.until("empty", |status| status.backlog == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_has_is_not_sent_again_when_the_database_cannot_be_written() {
+    let mut bed = Bed::new().await;
+    let mut hasty = SqliteConfig::new(SecretUrl::new(format!(
+        "sqlite://{}",
+        bed.path("shop.db").display()
+    )));
+    hasty.busy_timeout = Duration::from_millis(50);
+    bed.store = SqliteStore::new(hasty);
+    for _ in 0..10 {
+        bed.save("account", 0..100).await;
+    }
+    let mut config = crate::patient();
+    config.destination_retry = RetryPolicy::reconnect(Duration::from_millis(200));
+    bed.relay(config);
+    bed.until("starts", |status| status.free_slots == 0).await;
+    let locked = lock(bed.path("shop.db")).await;
+    // From now on all rows can be read and sent, and none can be deleted.
+    let mut ledger = bed.queue("billing", "account").await;
+    ledger.read(1000).await;
+    // Longer than the relay repeats a settlement on one connection.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    drop(locked);
+    bed.until("empty", |status| status.backlog == 0).await;
+    bed.save("account", 0..1).await;
+    ledger.read(1001).await;
+    assert_eq!(ledger.deliveries, 1001);
 }
 
 #[tokio::test(flavor = "multi_thread")]

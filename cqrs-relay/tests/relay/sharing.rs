@@ -6,6 +6,28 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, saved};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_table_of_leases_is_filled_again() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    bed.save("account", 0..50).await;
+    let empty = "delete from cqrs_relay_lease";
+    sqlx::query(empty).execute(&bed.pool).await.unwrap();
+    let status = bed.status().await;
+    assert_eq!((status.missing_slots, status.free_slots), (64, 64));
+    assert!(status.to_string().contains("64 of 64 slots are missing"));
+    bed.relay(RelayConfig::default());
+    ledger.read(50).await;
+    // Also under a relay that holds them.
+    sqlx::query(empty).execute(&bed.pool).await.unwrap();
+    bed.save("account", 0..50).await;
+    ledger.read(100).await;
+    bed.until("all are held", |status| {
+        status.free_slots == 0 && status.missing_slots == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn relays_join_and_leave_and_die_under_load_and_order_holds() {
     let mut bed = Bed::new().await;
     let mut ledger = bed.queue("billing", "account").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cqrs_core::StoreError;
 
 use super::{
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed, Pace, Work},
     batch::{self, Mode},
     item::{Done, Item},
     plans,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ApplyPolicy, Incoming, Models,
-    letter::{Fault, Reason},
+    letter::{Fault, Reason, in_words},
 };
 
 /// How often a message that has failed is tried to be kept while another transaction is in the way:
@@ -39,14 +39,39 @@ impl Source<'_> {
 }
 
 impl<B: Backend> Session<B> {
-    /// Applies one message on its own; if that fails, keeps it with the reason.
+    /// Applies one message on its own; if that fails, keeps it with the reason, or at least its bytes.
     pub(super) async fn alone<'a>(
         &mut self,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         source: Source<'a>,
     ) -> Result<Vec<Done<'a>>, StoreError> {
-        let failed = match self.attempt(models, policy, source, Mode::Alone).await? {
+        self.alone_at(Pace::Quick, models, policy, source).await
+    }
+
+    /// The same at a pace.
+    pub(super) async fn alone_at<'a>(
+        &mut self,
+        pace: Pace,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        match self.applied_or_kept(pace, models, policy, source).await {
+            Err(error) if B::refuses(&error) => self.keep_bytes(policy, source, error).await,
+            done => done,
+        }
+    }
+
+    async fn applied_or_kept<'a>(
+        &mut self,
+        pace: Pace,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        source: Source<'a>,
+    ) -> Result<Vec<Done<'a>>, StoreError> {
+        let attempt = self.attempt(pace, models, policy, source, Mode::Alone);
+        let failed = match attempt.await? {
             Ok(done) => return Ok(done),
             Err(failed) => failed,
         };
@@ -56,7 +81,8 @@ impl<B: Backend> Session<B> {
         loop {
             tries += 1;
             let mode = Mode::Failed(fault.clone());
-            return match self.attempt(models, policy, source, mode).await? {
+            let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+            return match attempt.await? {
                 Ok(done) => Ok(done),
                 Err(Failed::Store(StoreError::Conflict(_))) if tries < TRIES => continue,
                 Err(Failed::Store(error)) => Err(error),
@@ -76,17 +102,19 @@ impl<B: Backend> Session<B> {
         why: &str,
     ) -> Result<Vec<Done<'a>>, StoreError> {
         let mode = Mode::Failed(Fault::aside(why));
-        match self.attempt(models, policy, source, mode).await? {
-            Ok(done) => Ok(done),
-            Err(failed) => match self.recover(failed).await {
-                Ok(fault) => Err(StoreError::Backend(fault.error.into())),
-                Err(error) => Err(error),
-            },
-        }
+        let attempt = self.attempt(Pace::Busy, models, policy, source, mode);
+        let error = match attempt.await? {
+            Ok(done) => return Ok(done),
+            Err(Failed::Store(error)) => error,
+            Err(Failed::Outdated) => self.outdated(),
+            Err(Failed::Fault { fault, .. }) => StoreError::Backend(fault.error.into()),
+        };
+        self.keep_bytes(policy, source, error).await
     }
 
     async fn attempt<'a>(
         &mut self,
+        pace: Pace,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         source: Source<'a>,
@@ -97,7 +125,8 @@ impl<B: Backend> Session<B> {
                 let context = self
                     .context(models, policy, std::iter::once(incoming), source.age())
                     .await?;
-                let work = self.backend.begin().await?;
+                let own_code = models.call_own_code(std::iter::once(incoming));
+                let work = self.backend.begin_at(pace, own_code).await?;
                 Ok(batch::run(work, &context, vec![Item::Delivered(incoming)], mode).await)
             }
             Source::Letter(id) => {
@@ -113,7 +142,8 @@ impl<B: Backend> Session<B> {
                 let incoming = std::iter::once(&letter.incoming);
                 let context = self.context(models, policy, incoming, source.age()).await?;
                 // Read once more, this time to hold it.
-                let mut work = self.backend.begin().await?;
+                // Nobody waits for a letter, but its instance is locked.
+                let mut work = self.backend.begin_at(pace, true).await?;
                 let Some(letter) = work.take_one(&policy.queue, id).await? else {
                     return Ok(Ok(Vec::new()));
                 };
@@ -126,14 +156,17 @@ impl<B: Backend> Session<B> {
     /// Makes the session usable again after a fault.
     pub(super) async fn recover(&mut self, failed: Failed) -> Result<Fault, StoreError> {
         match failed {
+            Failed::Store(error) if B::refuses(&error) => {
+                Ok(Fault::dead(Reason::Database, in_words(&error)))
+            }
             Failed::Store(error) => Err(error),
             Failed::Outdated => Err(self.outdated()),
             Failed::Fault { fault, lost } => {
                 if lost {
                     self.backend.reconnect().await?;
                 }
-                // Rows that are missing say nothing against the table.
-                if fault.reason != Reason::Reference {
+                // Rows that are in each other's way say nothing against the table.
+                if !fault.is_obstruction() {
                     self.plans.clear();
                 }
                 Ok(fault)

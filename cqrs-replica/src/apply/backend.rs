@@ -3,7 +3,7 @@
 use std::{borrow::Cow, future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
-use cqrs_core::{CqrsId, Event, QueueName, StoreError};
+use cqrs_core::{CqrsId, Event, InstanceKey, QueueName, StoreError};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
     letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
     rules::Known,
     step::WriteTable,
-    table::{Description, Reference, TablePlan, TableWrites},
+    table::{Description, Obstructing, Reference, Row, TablePlan, TableWrites},
 };
 
 /// Why a transaction could not go on.
@@ -33,8 +33,14 @@ pub enum Failed {
 
 impl Failed {
     /// Whether it is for the sake of a row that another one refers to.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn is_reference(&self) -> bool {
         matches!(self, Self::Fault { fault, .. } if fault.reason == Reason::Reference)
+    }
+
+    /// Whether rows are in each other's way, which says nothing against a table or a message.
+    pub(crate) fn is_obstruction(&self) -> bool {
+        matches!(self, Self::Fault { fault, .. } if fault.is_obstruction())
     }
 }
 
@@ -43,6 +49,9 @@ impl From<StoreError> for Failed {
         Self::Store(error)
     }
 }
+
+/// How many rows that are in the way of one are looked at.
+pub(crate) const OBSTRUCTING: usize = 500;
 
 /// An instance in tables: its model and canonical key.
 pub(crate) type InstanceId = (CqrsId, String);
@@ -71,6 +80,40 @@ pub struct Span<'i> {
     pub(crate) high: i64,
 }
 
+/// How long a transaction waits for the database, where others wait for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// As long as is configured.
+    Usual,
+    /// Many messages together, or one that nothing is known against.
+    Busy,
+    /// One message, after something was in the way for long.
+    Quick,
+}
+
+/// At most so long for a lock and for a statement of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) lock: Duration,
+    pub(crate) statement: Duration,
+}
+
+impl Pace {
+    /// What is left of the configured limits. Statements of the user's own code keep theirs.
+    pub(crate) fn limits(self, configured: Limits, own_code: bool) -> Limits {
+        let (lock, statement) = match self {
+            Self::Usual => return configured,
+            Self::Busy => (1000, 2000),
+            Self::Quick => (50, 500),
+        };
+        let statement = if own_code { u64::MAX } else { statement };
+        Limits {
+            lock: configured.lock.min(Duration::from_millis(lock)),
+            statement: configured.statement.min(Duration::from_millis(statement)),
+        }
+    }
+}
+
 /// One connection to a replica's database.
 pub trait Backend: Send + 'static {
     /// Whether a statement can be given a time of its own.
@@ -82,9 +125,28 @@ pub trait Backend: Send + 'static {
     where
         Self: 'w;
 
+    /// Whether the database has refused a statement of ours for the sake of a value in it, which it
+    /// will always refuse.
+    fn refuses(error: &StoreError) -> bool;
+
     /// Opens a transaction whose statements see what was committed before each of them. Dropping
     /// it rolls it back.
     fn begin(&mut self) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send;
+
+    /// The same at a pace, for messages of which some are given to the user's code or none are. A
+    /// database whose transactions only wait for each other as a whole has one pace.
+    fn begin_at(
+        &mut self,
+        pace: Pace,
+        own_code: bool,
+    ) -> impl Future<Output = Result<Self::Work<'_>, StoreError>> + Send {
+        let _ = (pace, own_code);
+        self.begin()
+    }
+
+    /// Whether a statement was ended because it waited for a lock, or took, longer than it may, so
+    /// that another message may get through.
+    fn is_hindered(error: &StoreError) -> bool;
 
     /// Drops the connection for a new one.
     fn reconnect(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -111,6 +173,17 @@ pub trait Backend: Send + 'static {
         reference: &Reference,
         rows: &[Vec<Cow<'_, RawValue>>],
     ) -> impl Future<Output = Result<Option<Vec<usize>>, StoreError>> + Send;
+
+    /// The places of the items that rows of another table, or the same, are in the way of; with the
+    /// keys of those rows as JSON if their table is that of `model`, [`OBSTRUCTING`] of each item at most.
+    /// `None` if that cannot be found out.
+    fn obstructing(
+        &mut self,
+        plan: &TablePlan,
+        rows: &Obstructing<'_>,
+        model: Option<&TablePlan>,
+        items: &[Row<'_>],
+    ) -> impl Future<Output = Result<Option<Vec<(usize, Option<String>)>>, StoreError>> + Send;
 
     /// The columns of a constraint that an error names.
     fn constraint_columns(
@@ -262,6 +335,12 @@ pub trait Work: Send {
         instances: &[InstanceId],
     ) -> impl Future<Output = Result<Locked, StoreError>> + Send;
 
+    /// Since when a worker of the queue may have had messages that it is not done with.
+    fn held_since(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<Option<DateTime<Utc>>, StoreError>> + Send;
+
     /// Open letters of the instances, with the instance's place in `spans`; and letters of these
     /// messages that are closed, with `None`.
     fn others(
@@ -270,6 +349,16 @@ pub trait Work: Send {
         spans: &[Span<'_>],
         messages: &[Uuid],
     ) -> impl Future<Output = Result<Vec<(Option<usize>, OtherLetter)>, StoreError>> + Send;
+
+    /// Makes rows that are about to be written, or deleted, give up what they have alone and will not
+    /// keep, so that others may take it in whatever order they are written. After a failure the
+    /// transaction must be given up.
+    fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> impl Future<Output = Result<(), Failed>> + Send;
 
     /// Writes to a table. After a failure the transaction must be given up.
     fn write(

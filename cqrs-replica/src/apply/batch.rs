@@ -15,8 +15,9 @@ use super::{
     instance::{Instance, instances},
     item::{Done, Item},
     letters::Letters,
+    obstacles::Refused,
     plans::PlanSet,
-    references::{Refused, WOKEN},
+    references::WOKEN,
     tables,
 };
 use crate::{
@@ -40,13 +41,15 @@ pub(super) async fn run<'a, W: Work>(
     mut items: Vec<Item<'a>>,
     mode: Mode,
 ) -> Result<Vec<Done<'a>>, Failed> {
+    let repeated = matches!(mode, Mode::Together(Some(_)));
     let (alone, refused) = match mode {
-        Mode::Together(refused) => (false, refused),
+        Mode::Together(refused) => (false, refused.unwrap_or_default()),
         Mode::Alone => (true, Refused::new()),
         Mode::Failed(fault) => (true, Refused::from([(0, fault)])),
     };
     let mut batch = Batch::load(&mut work, context, &items, refused).await?;
     batch.alone = alone;
+    batch.repeated = repeated;
     for (at, item) in items.iter().enumerate() {
         batch.without_model(at, item);
     }
@@ -60,8 +63,9 @@ pub(super) async fn run<'a, W: Work>(
 /// How a batch is applied.
 #[derive(Debug)]
 pub(super) enum Mode {
-    /// As a whole, but for what has failed already; letters whose turn comes are taken up too.
-    Together(Refused),
+    /// As a whole, but for what has failed already if it is repeated because rows were in each other's
+    /// way; letters whose turn comes are taken up too.
+    Together(Option<Refused>),
     /// One item and nothing else, so that a failure of the transaction is its own.
     Alone,
     /// One item that would apply, but has failed already for this reason.
@@ -81,13 +85,19 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) refused: Refused,
     /// Whether the queue had open letters when the instances were locked.
     open_letters: bool,
+    /// Since when a worker may have had messages that it is not done with, as far as anybody asked.
+    pub(super) held_since: Option<DateTime<Utc>>,
     /// Whether no letters are taken up.
     pub(super) alone: bool,
+    /// Whether rows were in each other's way before.
+    pub(super) repeated: bool,
     /// Waiting letters whose turn has come.
     pub(super) wake: Vec<i64>,
+    /// How many waiting letters were taken up because their turn had come.
+    pub(super) brought: usize,
     /// Instances whose table rows hold a state of this revision.
     pub(super) superseded: Vec<(usize, i64)>,
-    /// Instances whose rows are there, as letters name them that wait for them.
+    /// Instances whose rows have come, changed or gone, as letters name them that wait for them.
     pub(super) arrived: BTreeSet<String>,
     /// Whether letters were made due that had waited for those.
     woke: bool,
@@ -143,8 +153,11 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             closed: HashMap::new(),
             refused,
             open_letters: locked.open_letters,
+            held_since: Some(DateTime::UNIX_EPOCH),
             alone: false,
+            repeated: false,
             wake: Vec::new(),
+            brought: 0,
             superseded: Vec::new(),
             arrived: BTreeSet::new(),
             woke: false,
@@ -157,6 +170,9 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                 others: Vec::new(),
                 dead: None,
             });
+        }
+        if items.iter().any(|item| item.letter().is_some()) {
+            batch.held_since = work.held_since(queue).await?;
         }
         for (instance, letter) in batch.others(work, items, locked.closed_letters).await? {
             match (instance, letter.message_id) {

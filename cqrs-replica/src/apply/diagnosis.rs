@@ -52,7 +52,10 @@ impl<B: Backend> Session<B> {
         };
         match fault.reason {
             Reason::Reference => self.referring(models, source, incoming, event, fault).await,
-            Reason::Constraint => self.violating(plan, event, fault).await,
+            Reason::Constraint => {
+                let fault = self.violating(plan, event, fault).await?;
+                self.taken(models, source, incoming, fault).await
+            }
             _ => self.refused(plan, event, fault).await,
         }
     }
@@ -66,13 +69,36 @@ impl<B: Backend> Session<B> {
         event: &Event,
         fault: Fault,
     ) -> Result<Fault, StoreError> {
+        let mut obstructed = self.obstructed(models, &[incoming], source.age()).await?;
+        let found = obstructed.remove(&0).filter(|found| !found.unique);
         if event.signal == Signal::Delete {
             let error = format!("rows still refer to the one to delete: {}", fault.error);
-            return Ok(Fault { error, ..fault });
+            let waits_for = found.and_then(|found| found.waits_for);
+            return Ok(Fault {
+                error,
+                waits_for,
+                ..fault
+            });
         }
-        let mut orphans = self.orphans(models, &[incoming], source.age()).await?;
         // It may have come just now.
-        Ok(orphans.remove(&0).unwrap_or(fault))
+        Ok(found.unwrap_or(fault))
+    }
+
+    /// Says whose row has a value that must be unique.
+    async fn taken(
+        &mut self,
+        models: &Models<B::Store>,
+        source: Source<'_>,
+        incoming: &Incoming,
+        fault: Fault,
+    ) -> Result<Fault, StoreError> {
+        if !fault.unique {
+            return Ok(fault);
+        }
+        let mut obstructed = self.obstructed(models, &[incoming], source.age()).await?;
+        let found = obstructed.remove(&0).filter(|found| found.unique);
+        let waits_for = found.and_then(|found| found.waits_for);
+        Ok(Fault { waits_for, ..fault })
     }
 
     /// Names the columns of a constraint.
@@ -83,6 +109,9 @@ impl<B: Backend> Session<B> {
         fault: Fault,
     ) -> Result<Fault, StoreError> {
         let Some(violated) = &fault.constraint else {
+            if fault.unique {
+                return Ok(fault);
+            }
             // A type may have constraints of its own.
             return self.refused(plan, event, fault).await;
         };

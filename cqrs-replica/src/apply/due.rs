@@ -6,7 +6,7 @@ use cqrs_core::{CqrsId, StoreError};
 
 use super::{
     alone::Source,
-    backend::{Backend, Failed, Work},
+    backend::{Backend, Failed, Pace, Work},
     batch::{self, Context, Mode},
     item::Item,
     observe,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Incoming, Models,
-    letter::{Fault, in_words},
+    letter::{Fault, Reason, in_words},
 };
 
 /// The soonest that a letter is looked at again which another session may have in hand.
@@ -33,12 +33,13 @@ impl<B: Backend> Session<B> {
         limit: usize,
     ) -> Result<DueLetters, StoreError> {
         let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
-        // Those that refer to rows which are not there, by letter.
-        let mut orphans: Option<HashMap<i64, Fault>> = None;
-        let (ids, outcome) = loop {
+        // Those that other rows are in the way of, by letter.
+        let mut obstructed: Option<HashMap<i64, Fault>> = None;
+        let (ids, slow, outcome) = loop {
             let mut plans = PlanSet::default();
             let (work, letters) = loop {
-                let mut work = self.backend.begin().await?;
+                // A lane may wait for what this locks.
+                let mut work = self.backend.begin_at(Pace::Busy, true).await?;
                 let letters = work.take_due(&policy.queue, &known, limit).await?;
                 let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
                 let missing = plans.missing(models, events.map(|event| &event.cqrs_id));
@@ -52,9 +53,15 @@ impl<B: Backend> Session<B> {
                 let (kept, backend) = (&mut self.plans, &mut self.backend);
                 plans.extend(kept.of(backend, models, missing, plans::LETTERS).await?);
             };
+            // One that the database did not take in time before may take long again, and would
+            // cost the others their transaction.
+            let (slow, letters): (Vec<_>, Vec<_>) = letters
+                .into_iter()
+                .partition(|letter| letter.reason == Reason::Database);
+            let slow: Vec<i64> = slow.iter().map(|letter| letter.id).collect();
             if letters.is_empty() {
                 drop(work);
-                break (Vec::new(), Ok(Vec::new()));
+                break (Vec::new(), slow, Ok(Vec::new()));
             }
             let context = Context {
                 models,
@@ -62,12 +69,12 @@ impl<B: Backend> Session<B> {
                 plans,
             };
             let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-            let refused = orphans.as_ref().map(|orphans| {
-                let fault = |(at, id)| Some((at, orphans.get(id)?.clone()));
+            let refused = obstructed.as_ref().map(|obstructed| {
+                let fault = |(at, id)| Some((at, obstructed.get(id)?.clone()));
                 ids.iter().enumerate().filter_map(fault).collect()
             });
             // The messages, in case that the tables have to be looked at for them.
-            let messages: Vec<Incoming> = if orphans.is_none() && context.plans.refer() {
+            let messages: Vec<Incoming> = if obstructed.is_none() && context.plans.may_obstruct() {
                 letters.iter().map(|l| l.incoming.clone()).collect()
             } else {
                 Vec::new()
@@ -76,19 +83,19 @@ impl<B: Backend> Session<B> {
                 .into_iter()
                 .map(|letter| Item::Letter(Box::new(letter)))
                 .collect();
-            let mode = Mode::Together(refused.unwrap_or_default());
+            let mode = Mode::Together(refused);
             match batch::run(work, &context, items, mode).await {
-                Err(failed) if failed.is_reference() && orphans.is_none() => {
+                Err(failed) if failed.is_obstruction() && obstructed.is_none() => {
                     observe::repeated(&self.recover(failed).await?, ids.len());
                     let messages: Vec<&Incoming> = messages.iter().collect();
-                    let found = self.orphans(models, &messages, plans::LETTERS).await?;
+                    let found = self.obstructed(models, &messages, plans::LETTERS).await?;
                     let by_letter = found.into_iter().map(|(at, fault)| (ids[at], fault));
-                    orphans = Some(by_letter.collect());
+                    obstructed = Some(by_letter.collect());
                 }
-                outcome => break (ids, outcome),
+                outcome => break (ids, slow, outcome),
             }
         };
-        let applied = match outcome {
+        let mut applied = match outcome {
             Ok(done) => self.tell(done),
             Err(failed) => {
                 // The same letters would be taken up again and again, and those behind them never.
@@ -96,9 +103,10 @@ impl<B: Backend> Session<B> {
                     Failed::Store(error) => drop(self.outlived(error).await?),
                     failed => observe::repeated(&self.recover(failed).await?, ids.len()),
                 }
-                self.one_by_one(models, policy, &ids).await?
+                self.one_by_one(models, policy, &ids, ASIDE).await?
             }
         };
+        applied.extend(self.one_by_one(models, policy, &slow, 1).await?);
         let next = if ids.len() >= limit {
             Some(Duration::ZERO)
         } else {
@@ -109,12 +117,14 @@ impl<B: Backend> Session<B> {
     }
 
     /// Applies letters each on its own. One that another transaction is in the way of, or that takes
-    /// too long, is set aside and holds back no other.
+    /// too long, is set aside and holds back no other; after so many of these the rest waits for the next
+    /// look.
     async fn one_by_one(
         &mut self,
         models: &Models<B::Store>,
         policy: &ApplyPolicy,
         ids: &[i64],
+        most_aside: u32,
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::with_capacity(ids.len());
         let mut aside = 0;
@@ -134,7 +144,7 @@ impl<B: Backend> Session<B> {
                 Err(error) => return Err(error),
             }
             aside += 1;
-            if aside == ASIDE {
+            if aside == most_aside {
                 break;
             }
         }
@@ -145,6 +155,7 @@ impl<B: Backend> Session<B> {
     async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
         let why = match &error {
             StoreError::Conflict(_) => return Ok(in_words(&error)),
+            _ if B::refuses(&error) => return Ok(in_words(&error)),
             StoreError::Unavailable(_) => in_words(&error),
             _ => return Err(error),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use cqrs_core::{Event, Signal};
+use cqrs_core::Event;
 
 use super::{
     backend::{Failed, Work},
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{Model, letter::Fault, model::Target};
 
-/// How many waiting letters are taken up at a time when their turn has come.
+/// How many waiting letters are taken up at a time when their turn has come. A transaction takes up
+/// no more once it has brought as many.
 const RUN: usize = 64;
 
 /// Applies the items of handlers, instance by instance. Letters whose turn comes are taken up,
@@ -100,12 +101,10 @@ impl Line {
             match batch.rule(at, item, model) {
                 Ruling::Apply { gap, expired } => {
                     let Some(event) = item.event() else { continue };
-                    match self.call(work, batch, model, event).await? {
+                    match self.call(work, batch, model, item, event).await? {
                         Ok(()) => {
                             batch.applied(at, item, gap, expired);
-                            if event.signal != Signal::Delete
-                                && let Ok(plan) = batch.context.plans.get(&event.cqrs_id)
-                            {
+                            if let Ok(plan) = batch.context.plans.get(&event.cqrs_id) {
                                 batch.arrived(at, item, plan);
                             }
                             if self.in_step {
@@ -126,8 +125,35 @@ impl Line {
         Ok(())
     }
 
-    /// Calls the user's code.
+    /// Calls the user's code, unless it did not answer lately.
     async fn call<W: Work>(
+        &self,
+        work: &mut W,
+        batch: &Batch<'_, W::Store>,
+        model: &Model<W::Store>,
+        item: &Item<'_>,
+        event: &Event,
+    ) -> Result<Result<(), Fault>, Failed> {
+        if !model.breaker.lets_through(item.letter().is_some()) {
+            let error = "not called: the code of this model did not answer several times in a row";
+            return Ok(Err(Fault::later(error)));
+        }
+        let called = self.call_now(work, batch, model, event).await;
+        match &called {
+            Ok(_) => model.breaker.answered(),
+            Err(Failed::Fault { lost: true, .. }) if model.breaker.hung(&event.key) => {
+                tracing::error!(
+                    cqrs_id = event.cqrs_id.as_str(),
+                    "the code of this model does not answer: its events are kept as letters, of which \
+                     one a minute is tried"
+                );
+            }
+            Err(_) => {}
+        }
+        called
+    }
+
+    async fn call_now<W: Work>(
         &self,
         work: &mut W,
         batch: &Batch<'_, W::Store>,
@@ -187,10 +213,17 @@ impl Line {
             return Ok(());
         }
         let queue = &batch.context.policy.queue;
-        let run = work
-            .take_run(queue, &batch.instances[self.instance].id, next, RUN)
-            .await?;
+        let id = &batch.instances[self.instance].id;
+        if batch.brought >= RUN {
+            // This transaction has become long enough: the letters' turn comes in others.
+            let next = work.take_run(queue, id, next, 1).await?;
+            batch.wake.extend(next.iter().map(|letter| letter.id));
+            self.more = false;
+            return Ok(());
+        }
+        let run = work.take_run(queue, id, next, RUN).await?;
         self.more = run.len() == RUN;
+        batch.brought += run.len();
         for letter in run.into_iter().rev() {
             // A letter of this batch was judged already, and is in the line or held.
             if items

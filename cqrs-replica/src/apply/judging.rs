@@ -1,6 +1,6 @@
 //! What to do with an item: the rules, and all that the rules need not know.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_core::{Event, Signal, wire};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Applied, LetterState, Model, OnExpired, ReplicaStore, SkipReason,
     letter::{Fault, Reason, in_words},
+    model::Target,
     rules::{self, Decision, Terms},
 };
 
@@ -57,10 +58,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let Some(letter) = open.or(closed) else {
             return false;
         };
-        self.slots[at].answer = Some(match letter.state {
-            LetterState::Discarded => Applied::Skipped(SkipReason::Duplicate),
-            _ => letter.answer(),
-        });
+        self.slots[at].answer = Some(letter.answer_again());
         self.slots[at].kept_before = true;
         true
     }
@@ -83,6 +81,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
             tolerance: TimeDelta::from_std(self.context.policy.clock_tolerance)
                 .unwrap_or(TimeDelta::MAX),
             sync_downgrade: model.sync_downgrade,
+            restores: self.context.policy.restores,
             in_step,
             waited: self.has_waited(item),
         };
@@ -96,6 +95,9 @@ impl<S: ReplicaStore> Batch<'_, S> {
                 instance.known = Some(rules::after(instance.known.as_ref(), &facts));
                 instance.changed = true;
                 self.slots[at].answer = Some(Applied::Skipped(SkipReason::Duplicate));
+                if matches!(model.target, Target::Table(_)) {
+                    self.supersedes(at, event);
+                }
                 Ruling::Settled
             }
             Decision::Wait => Ruling::Wait,
@@ -131,16 +133,30 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
     }
 
-    /// Whether a message has waited for its turn as long as it may.
+    /// Whether a message has waited for its turn as long as it may: what came before it would have been
+    /// applied by now, or is with nobody.
     fn has_waited(&self, item: &Item<'_>) -> bool {
         let wait = self.context.policy.gap_wait;
         match item.letter() {
             None => wait.is_zero(),
             Some(letter) if letter.reason == Reason::UnknownModel => {
                 TimeDelta::from_std(wait).is_ok_and(|wait| self.now - letter.created_at >= wait)
+                    && !self.is_held_up()
+            }
+            Some(letter) if letter.reason == Reason::Gap => {
+                letter.due_at <= self.now && !self.is_held_up()
             }
             Some(letter) => letter.due_at <= self.now,
         }
+    }
+
+    /// Whether a worker has had messages for so long that the one before a letter whose wait has ended
+    /// may be among them, also if it was delivered to another one before.
+    pub(super) fn is_held_up(&self) -> bool {
+        let wait = self.context.policy.gap_wait;
+        let half = TimeDelta::from_std(wait / 2).unwrap_or(TimeDelta::MAX);
+        let held = |since: DateTime<Utc>| self.now - since >= half;
+        !wait.is_zero() && self.held_since.is_some_and(held)
     }
 
     /// Whether an earlier revision of the instance is still in a letter that is not done with.
@@ -162,6 +178,11 @@ impl<S: ReplicaStore> Batch<'_, S> {
 fn unreadable(item: &Item<'_>) -> String {
     match wire::decode(&item.incoming().body) {
         Err(error) => in_words(&error),
-        Ok(_) => "`cqrs_revision` is negative".to_owned(),
+        Ok(event) if event.revision.0 < 0 => "`cqrs_revision` is negative".to_owned(),
+        Ok(_) => format!(
+            "the body is {} bytes long, which is more than `broker.max_message_bytes` allows: raise it, \
+             and retry the letter",
+            item.incoming().body.len()
+        ),
     }
 }

@@ -5,7 +5,7 @@ use cqrs_core::{Event, QueueName, StoreError, wire};
 use super::{backend::Work, batch::Slot, item::Item};
 use crate::{
     Applied, Incoming, LetterState, SkipReason,
-    letter::{NewLetter, Verdict, storable},
+    letter::{NewLetter, Verdict, identifier},
 };
 
 /// The letters that a batch writes, changes and ends.
@@ -100,7 +100,7 @@ pub(super) fn kept<'b>(
     NewLetter {
         incoming,
         verdict,
-        cqrs_id: cqrs_id.as_deref().map(storable),
+        cqrs_id: cqrs_id.as_deref().map(identifier),
         instance_pk,
         signal: None,
         revision: None,

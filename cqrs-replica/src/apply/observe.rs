@@ -5,17 +5,19 @@
 //! | `cqrs_replica_applied_total` | `cqrs_id`, `signal` |
 //! | `cqrs_replica_skipped_total` | `reason` |
 //! | `cqrs_replica_letters_total` | `reason`, `state` |
+//! | `cqrs_replica_stuck_total` | `cqrs_id`; failures of events that have failed 30 times before |
 //! | `cqrs_replica_gaps_total` | none; counts revisions passed over |
 //! | `cqrs_replica_expired_total` | `cqrs_id`; applied past their time to live |
 //! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated |
 
 use metrics::counter;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::item::Done;
 use crate::{
     Applied, LetterState, WaitReason,
     letter::{Fault, Reason},
+    model::USUAL_ATTEMPTS,
 };
 
 /// Tells of each message and hands over the answers.
@@ -73,7 +75,13 @@ fn count(done: &Done<'_>) {
         }
         Applied::Waiting(WaitReason::Reference) if waits_on(done) => {}
         Applied::Waiting(reason) => letter(reason.as_str(), "waiting"),
-        Applied::Retrying { reason, .. } => letter(reason, "retrying"),
+        Applied::Retrying { reason, attempts } => {
+            letter(reason, "retrying");
+            if let Some(event) = done.item.event().filter(|_| *attempts >= USUAL_ATTEMPTS) {
+                let cqrs_id = event.cqrs_id.to_string();
+                counter!("cqrs_replica_stuck_total", "cqrs_id" => cqrs_id).increment(1);
+            }
+        }
         Applied::Dead { reason } => letter(reason, "dead"),
     }
 }
@@ -136,6 +144,16 @@ fn tell(done: &Done<'_>) {
                 done,
                 reason = reason.as_str(),
                 "waits for the revision before it"
+            );
+        }
+        Applied::Retrying { attempts, reason } if *attempts >= USUAL_ATTEMPTS => {
+            event!(
+                error,
+                done,
+                attempts,
+                reason,
+                error,
+                "fails again and again, and later events of its instance may wait for it"
             );
         }
         Applied::Retrying { attempts, reason } => {

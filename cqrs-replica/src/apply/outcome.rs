@@ -3,23 +3,28 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cqrs_core::Event;
+use cqrs_core::{Event, Signal};
 
-use super::{batch::Batch, item::Item};
+use super::{batch::Batch, instance::Instance, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
+    breaker,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
     retrying, rules,
     table::TablePlan,
 };
 
-/// After how long a message is tried again that was set aside.
-const ASIDE: Duration = Duration::from_secs(5);
+/// After how long a message is tried again that was set aside: as long again as it has been one.
+pub(super) const ASIDE: Duration = Duration::from_secs(5);
+const LONGEST_ASIDE: Duration = Duration::from_mins(1);
 
 /// The pauses between looks at a letter that waits for a row which nobody announces. One that is
 /// announced is looked at too, seldom: it may come in other ways, or under another name.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// The longest pause between two looks at a letter that waits behind another one.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl<S: ReplicaStore> Batch<'_, S> {
     /// The item has taken effect.
@@ -54,9 +59,9 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
     }
 
-    /// The row of an item is written: those that refer to it may come.
+    /// The row of an item is written or deleted: those that it was in the way of may come, or go.
     pub(super) fn arrived(&mut self, at: usize, item: &Item<'_>, plan: &TablePlan) {
-        if plan.is_referenced
+        if plan.may_obstruct()
             && let Some(place) = self.slots[at].instance
         {
             self.arrived.insert(waited_for(&self.instances[place].id));
@@ -84,10 +89,13 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
-            .saturating_add(u32::from(!matches!(fault.then, Then::Aside)));
+            .saturating_add(u32::from(
+                !matches!(fault.then, Then::Aside | Then::Later) && !self.is_early(item),
+            ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
-            (Then::Aside, _) => Some(ASIDE),
+            (Then::Aside, _) => Some(self.aside_for(item)),
+            (Then::Later, _) => Some(breaker::PAUSE),
             (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
                 Retry::Backoff => backoff,
                 Retry::After(delay) => Some(delay),
@@ -108,13 +116,28 @@ impl<S: ReplicaStore> Batch<'_, S> {
             error: Some(fault.in_full()),
             attempts,
             next_attempt_at: delay.map(|delay| self.after(delay)),
-            waits_for: None,
+            // Whoever makes room for it wakes it, before its time.
+            waits_for: delay.and(fault.waits_for.as_ref()).map(waited_for),
             waits_until: None,
         };
         if delay.is_none() {
             self.release_next(at, item);
         }
         self.keep(at, item, verdict);
+    }
+
+    /// Whether a letter was taken up before its time, for the sake of another one: no attempt of its
+    /// own.
+    fn is_early(&self, item: &Item<'_>) -> bool {
+        item.letter()
+            .is_some_and(|letter| letter.state == LetterState::Retrying && letter.due_at > self.now)
+    }
+
+    /// After how long an item is tried again that was set aside.
+    fn aside_for(&self, item: &Item<'_>) -> Duration {
+        let since = item.letter().map_or(self.now, |letter| letter.created_at);
+        let aside = (self.now - since).to_std().unwrap_or_default();
+        aside.clamp(ASIDE, LONGEST_ASIDE)
     }
 
     /// When the wait of an item for a row ends: a wait that has begun goes on.
@@ -128,14 +151,18 @@ impl<S: ReplicaStore> Batch<'_, S> {
             .unwrap_or_else(|| self.after(self.context.policy.reference_wait))
     }
 
-    /// The item waits for the row that it refers to. Who applies that one wakes it; where nobody
-    /// will, or somebody has already, it is looked at again and again.
+    /// The item waits for the row that it refers to, or for one that still refers to it. Who applies
+    /// that one wakes it; where nobody will, or somebody has already, it is looked at again and again.
     fn wait_for_row(&mut self, at: usize, item: &Item<'_>, fault: &Fault, until: DateTime<Utc>) {
         let left = (until - self.now).to_std().unwrap_or_default();
         let waited = self.context.policy.reference_wait.saturating_sub(left);
+        let is_delete = item
+            .event()
+            .is_some_and(|event| event.signal == Signal::Delete);
         let is_woken = fault.waits_for.as_ref().is_some_and(|id| {
             let instance = self.instances.iter().find(|instance| instance.id == *id);
-            instance.is_some_and(|instance| instance.known.is_none_or(|known| known.deleted))
+            let is_gone = |instance: &Instance| instance.known.is_none_or(|known| known.deleted);
+            instance.is_some_and(|instance| is_gone(instance) != is_delete)
         });
         // As long again as it has waited.
         let pause = if is_woken {
@@ -195,12 +222,21 @@ impl<S: ReplicaStore> Batch<'_, S> {
         let until = match (released, item.letter()) {
             (true, _) => self.now,
             (false, None) => self.after(self.context.policy.gap_wait),
-            // Behind a letter that is not done with: whoever is will wake it.
-            (false, Some(_)) => {
-                self.after(self.context.policy.gap_wait.max(Duration::from_secs(1)))
-            }
+            (false, Some(letter)) => self.after(self.wait_again(letter)),
         };
         self.keep_waiting(at, item, Reason::Gap, until);
+    }
+
+    /// How long a letter waits once more. Not long where only a busy worker keeps it waiting. Whoever is done with the one before it wakes it, so it is
+    /// looked at ever more seldom: each look writes a row, and thousands may wait.
+    fn wait_again(&self, letter: &TakenLetter) -> Duration {
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.is_held_up() {
+            return (self.context.policy.gap_wait / 4).max(SECOND);
+        }
+        let shortest = self.context.policy.gap_wait.max(SECOND);
+        let waited = (self.now - letter.created_at).to_std().unwrap_or_default();
+        waited.clamp(shortest, LONGEST_WAIT.max(shortest))
     }
 
     pub(super) fn keep_waiting(

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use cqrs_core::{CqrsId, StoreError};
+use cqrs_core::{CqrsId, Event, Signal, StoreError};
 use tokio::time::Instant;
 
 use super::backend::Backend;
 use crate::{Models, ReplicaStore, TableModel, table::TablePlan};
 
-/// After how long a table is looked at again: columns that were added are then filled.
+/// After how long a table is looked at again in any case.
 pub(super) const USUAL: Duration = Duration::from_secs(30);
 
 /// How old a plan may be by which a message fails. Not zero: of a series of bad messages not each
@@ -83,10 +83,20 @@ impl PlanSet {
             .collect()
     }
 
-    /// Whether any of the tables has foreign keys.
-    pub(super) fn refer(&self) -> bool {
-        let plans = self.0.values().filter_map(|known| known.plan.as_ref().ok());
-        plans.into_iter().any(|plan| !plan.references.is_empty())
+    /// How old the plans may be that an event is judged by which has values without a column, if these
+    /// plans may be older: the column may just have been added, and a sync is there to fill it.
+    pub(super) fn age_for(&self, event: &Event) -> Option<Duration> {
+        let plan = self.get(&event.cqrs_id).ok()?;
+        plan.lacks_a_column(event).then_some(match event.signal {
+            Signal::Sync => LETTERS,
+            Signal::Save | Signal::Delete => RECENT,
+        })
+    }
+
+    /// Whether rows of any of the tables may be in each other's way.
+    pub(super) fn may_obstruct(&self) -> bool {
+        let mut plans = self.0.values().filter_map(|known| known.plan.as_ref().ok());
+        plans.any(|plan| plan.may_obstruct())
     }
 
     pub(super) fn extend(&mut self, more: Self) {

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use super::{
     alone::Source,
-    backend::{Backend, Failed},
+    backend::{Backend, Failed, Pace},
     batch::{self, Context, Mode},
+    hindered::Hindered,
     import,
     item::{Done, Item},
     observe,
+    obstacles::Refused,
     plans::{self, Plans},
-    references::Refused,
 };
 use crate::{
     Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
@@ -24,6 +25,10 @@ use crate::{
 pub struct Session<B> {
     pub(super) backend: B,
     pub(super) plans: Plans,
+    /// Whether a batch may take as long as a statement may: one was too much for less, and nothing in
+    /// it was in the way.
+    pub(super) unhurried: bool,
+    pub(super) hindered: Hindered,
     /// Whether letters were made due since this was last asked.
     woken: bool,
 }
@@ -39,6 +44,8 @@ impl<B: Backend> Session<B> {
         Self {
             backend,
             plans: Plans::default(),
+            unhurried: false,
+            hindered: Hindered::default(),
             woken: false,
         }
     }
@@ -62,6 +69,84 @@ impl<B: Backend> Session<B> {
         })
     }
 
+    /// As one, or one by one if that fails.
+    async fn together(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        batch: &[&Incoming],
+    ) -> Result<Vec<Applied>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut age = plans::USUAL;
+        let mut refused: Option<Refused> = None;
+        let messages = || batch.iter().copied();
+        let own_code = self.unhurried || models.call_own_code(messages());
+        let failed = loop {
+            let mut context = self.context(models, policy, messages(), age).await?;
+            let events = messages().filter_map(|message| message.event.as_deref());
+            if let Some(least) = events
+                .filter_map(|event| context.plans.age_for(event))
+                .min()
+                && least < age
+            {
+                age = least;
+                context = self.context(models, policy, messages(), age).await?;
+            }
+            let work = self.backend.begin_at(Pace::Busy, own_code).await?;
+            let items = messages().map(Item::Delivered).collect();
+            let mode = Mode::Together(refused.clone());
+            match batch::run(work, &context, items, mode).await {
+                Ok(done) => {
+                    let mut answers = self.tell(done);
+                    // Those of letters that came along are nobody's to acknowledge.
+                    answers.truncate(batch.len());
+                    return Ok(answers);
+                }
+                // No plan of the second round is outdated.
+                Err(Failed::Outdated) => age = plans::RECENT,
+                Err(failed) if failed.is_obstruction() && refused.is_none() => {
+                    observe::repeated(&self.recover(failed).await?, batch.len());
+                    refused = Some(self.obstructed(models, batch, age).await?);
+                }
+                Err(failed) => break failed,
+            }
+        };
+        let (slow, too_long) = match failed {
+            Failed::Store(error) if B::is_hindered(&error) => {
+                (true, matches!(error, StoreError::Unavailable(_)))
+            }
+            failed => {
+                observe::repeated(&self.recover(failed).await?, batch.len());
+                (false, false)
+            }
+        };
+        let singly = self.one_after_the_other(models, policy, batch, slow);
+        let (answers, any_aside) = singly.await?;
+        self.unhurried |= too_long && !any_aside;
+        Ok(answers)
+    }
+
+    /// See [`ReplicaSession::set_aside`].
+    pub(super) async fn put_aside(
+        &mut self,
+        models: &Models<B::Store>,
+        policy: &ApplyPolicy,
+        message: &Incoming,
+        why: &str,
+    ) -> Result<Applied, StoreError> {
+        let source = Source::Delivered(message);
+        let done = self.aside(models, policy, source, &storable(why)).await?;
+        self.only(done)
+    }
+
+    /// Tells of the one message that something was done about.
+    pub(super) fn only(&mut self, done: Vec<Done<'_>>) -> Result<Applied, StoreError> {
+        let answer = self.tell(done).pop();
+        answer.ok_or_else(|| StoreError::Backend("no answer for a message".into()))
+    }
+
     /// Tells of what was done, and remembers whether there are letters to take up.
     pub(super) fn tell(&mut self, done: Vec<Done<'_>>) -> Vec<Applied> {
         self.woken |= done.iter().any(|done| done.woke);
@@ -82,42 +167,20 @@ impl<B: Backend> ReplicaSession for Session<B> {
         policy: &ApplyPolicy,
         batch: &[Incoming],
     ) -> Result<Vec<Applied>, StoreError> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut age = plans::USUAL;
-        let mut orphans: Option<Refused> = None;
-        let failed = loop {
-            let context = self.context(models, policy, batch.iter(), age).await?;
-            let work = self.backend.begin().await?;
-            let items = batch.iter().map(Item::Delivered).collect();
-            let mode = Mode::Together(orphans.clone().unwrap_or_default());
-            match batch::run(work, &context, items, mode).await {
-                Ok(done) => {
-                    let mut answers = self.tell(done);
-                    // Those of letters that came along are nobody's to acknowledge.
-                    answers.truncate(batch.len());
-                    return Ok(answers);
-                }
-                // No plan of the second round is outdated.
-                Err(Failed::Outdated) => age = plans::RECENT,
-                Err(failed) if failed.is_reference() && orphans.is_none() => {
-                    observe::repeated(&self.recover(failed).await?, batch.len());
-                    let messages: Vec<&Incoming> = batch.iter().collect();
-                    orphans = Some(self.orphans(models, &messages, age).await?);
-                }
-                Err(failed) => break failed,
-            }
-        };
-        observe::repeated(&self.recover(failed).await?, batch.len());
-        let mut answers = Vec::with_capacity(batch.len());
+        let mut answers: Vec<Option<Applied>> = Vec::with_capacity(batch.len());
         for incoming in batch {
-            let done = self
-                .alone(models, policy, Source::Delivered(incoming))
-                .await?;
-            answers.extend(self.tell(done));
+            answers.push(self.if_hindered(models, policy, incoming).await?);
         }
-        Ok(answers)
+        let open = batch.iter().zip(&answers);
+        let rest: Vec<&Incoming> = open
+            .filter(|(_, answer)| answer.is_none())
+            .map(|(incoming, _)| incoming)
+            .collect();
+        let mut applied = self.together(models, policy, &rest).await?.into_iter();
+        let all = answers
+            .into_iter()
+            .filter_map(|answer| answer.or_else(|| applied.next()));
+        Ok(all.collect())
     }
 
     async fn set_aside(
@@ -127,10 +190,7 @@ impl<B: Backend> ReplicaSession for Session<B> {
         message: &Incoming,
         why: &str,
     ) -> Result<Applied, StoreError> {
-        let source = Source::Delivered(message);
-        let done = self.aside(models, policy, source, &storable(why)).await?;
-        let answer = self.tell(done).pop();
-        answer.ok_or_else(|| StoreError::Backend("no answer for a message set aside".into()))
+        self.put_aside(models, policy, message, why).await
     }
 
     async fn apply_due(

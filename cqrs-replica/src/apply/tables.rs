@@ -108,22 +108,29 @@ pub(super) async fn apply<W: Work>(
     };
     let (mut first, mut upserts, mut deletes) = (empty(), empty(), empty());
     for pending in rows {
+        let plan = &tables[pending.table];
         if pending.deleted {
-            // A row that comes again keeps nothing of the one before. Other deletes come last: what has
-            // moved away from a row must not go with it, by a key that cascades.
-            let writes = if pending.row.is_some() {
+            // A row that comes again keeps nothing of the one before, and one whose key comes again in
+            // another spelling makes room for it. Other deletes come last: what has moved away from
+            // a row must not go with it, by a key that cascades.
+            let makes_room = plan.loose && !plan.is_referenced;
+            let writes = if pending.row.is_some() || makes_room {
                 &mut first
             } else {
                 &mut deletes
             };
             writes[pending.table].deletes.push(pending.key);
         }
-        if pending.row.is_some() {
-            batch.arrived(pending.item, &items[pending.item], &tables[pending.table]);
-        }
+        batch.arrived(pending.item, &items[pending.item], plan);
         upserts[pending.table].rows.extend(pending.row);
     }
     let order = parents_first(&tables);
+    if batch.repeated {
+        for &table in &order {
+            let (rows, deletes) = (&upserts[table].rows, &deletes[table].deletes);
+            work.make_room(&tables[table], rows, deletes).await?;
+        }
+    }
     for &table in order.iter().rev() {
         work.write(&tables[table], &first[table]).await?;
     }

@@ -12,7 +12,7 @@ use super::diff::DiffCommand;
 use super::load::Load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::reconcile::Reconcile;
-use crate::{LetterFilter, LetterState, dead::Which};
+use crate::{DeleteLimit, LetterFilter, LetterState, dead::Which};
 
 /// Applies a master's events to your database.
 #[derive(Debug, Parser)]
@@ -20,9 +20,12 @@ use crate::{LetterFilter, LetterState, dead::Which};
     version,
     after_help = "Every key of cqrs.toml can also be set in the environment (CQRS_REPLICA_QUEUE, \
                   CQRS_BROKER_URL, …). CQRS_LOG filters the log, as in \
-                  `info,lapin=off,cqrs_replica=debug` [default: info,lapin=off,sqlx=warn]; lapin \
-                  would log message bodies.",
-    mut_arg("database", |arg| arg.help("The replica's database, instead of replica.database"))
+                  `info,cqrs_replica=debug` [default: info,lapin=off,sqlx=warn]. \
+                  Message bodies and secrets are never logged.",
+    mut_arg("database", |arg| arg.help(
+        "The replica's database, instead of replica.database; visible in the list of processes, so that a \
+         password is better kept in the file or in CQRS_REPLICA_DATABASE"
+    ))
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -127,7 +130,13 @@ pub(super) enum DeadCommand {
     Retry(Letters),
     /// Give letters up. They stay in the table, so that the same message is not tried again.
     #[command(after_help = "Example: cqrs-replica dead-letters discard 17 18")]
-    Discard(Letters),
+    Discard {
+        #[command(flatten)]
+        letters: Letters,
+        /// Do it. Without, only the number of letters that are not named one by one is said.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Write the bodies of letters to stdout, oldest first, one to a line. They stay where they are.
     #[command(after_help = "Example: cqrs-replica dead-letters dump --format json > letters.jsonl")]
     Dump {
@@ -219,6 +228,28 @@ impl Letters {
         self.ids.sort_unstable();
         self.ids.dedup();
         Which::Ids(self.ids)
+    }
+}
+
+/// How many rows may be deleted because the master does not have them.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Deletes {
+    /// Delete nothing if more rows than this would be deleted [default: a tenth of the table's rows, or
+    /// 100 if that is more].
+    #[arg(long, value_name = "N", conflicts_with = "yes")]
+    max_deletes: Option<u64>,
+    /// Delete however many rows it takes.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Deletes {
+    pub(super) fn limit(self) -> DeleteLimit {
+        match (self.yes, self.max_deletes) {
+            (true, _) => DeleteLimit::All,
+            (false, Some(rows)) => DeleteLimit::Rows(rows),
+            (false, None) => DeleteLimit::Tenth,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use cqrs_core::{QueueName, cli::output};
 
 use super::args::{DeadCommand, DumpFormat, Matching};
 use crate::{
-    LetterFilter, ReplicaSession, ReplicaStore,
+    LetterFilter, LetterState, ReplicaSession, ReplicaStore,
     dead::{self, Listing, ShownWithBody, Which},
 };
 
@@ -43,8 +43,14 @@ pub(super) async fn execute<S: ReplicaStore>(
             let count = dead::retry(store, queue, &which).await?;
             tell(&which, count, "due now", "dead or in backoff")
         }
-        DeadCommand::Discard(letters) => {
+        DeadCommand::Discard { letters, yes } => {
             let which = letters.which();
+            if !yes && !matches!(which, Which::Ids(_)) {
+                let dead = with_state(which, Some(LetterState::Dead));
+                let count = dead::count(store, queue, &dead).await?;
+                let s = if count == 1 { "" } else { "s" };
+                bail!("this would give up {count} letter{s} for good: say --yes to do it");
+            }
             let count = dead::discard(store, queue, &which).await?;
             tell(&which, count, "discarded", "dead")
         }
@@ -58,14 +64,7 @@ pub(super) async fn execute<S: ReplicaStore>(
             state,
             yes,
         } => {
-            let which = match letters.which() {
-                Which::Ids(ids) => Which::Ids(ids),
-                Which::All => Which::Matching(Matching::default().filter(state)),
-                Which::Matching(filter) => Which::Matching(LetterFilter {
-                    state: state.state(),
-                    ..filter
-                }),
-            };
+            let which = with_state(letters.which(), state.state());
             if !yes {
                 let count = dead::count(store, queue, &which).await?;
                 let s = if count == 1 { "" } else { "s" };
@@ -75,6 +74,18 @@ pub(super) async fn execute<S: ReplicaStore>(
             tell(&which, count, "purged", "dead or done with")
         }
         DeadCommand::Broker(_) => bail!("this needs a broker"),
+    }
+}
+
+/// The same letters, those that are not named only in this state.
+fn with_state(which: Which, state: Option<LetterState>) -> Which {
+    match which {
+        Which::Ids(ids) => Which::Ids(ids),
+        Which::All => Which::Matching(LetterFilter {
+            state,
+            ..LetterFilter::default()
+        }),
+        Which::Matching(filter) => Which::Matching(LetterFilter { state, ..filter }),
     }
 }
 

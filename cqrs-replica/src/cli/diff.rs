@@ -17,7 +17,7 @@ use cqrs_core::{
 };
 use serde::Serialize;
 
-use super::{Database, settings};
+use super::{Database, args::Deletes, settings};
 use crate::{
     Model, Models,
     diff::{self, DiffError, DiffEvent, DiffOf},
@@ -39,7 +39,12 @@ pub(super) enum DiffCommand {
     #[command(
         after_help = "Example: cqrs-replica deleted-diff --model account | cqrs-relay deleted-diff | cqrs-replica deleted-sync"
     )]
-    DeletedSync(Piped),
+    DeletedSync {
+        #[command(flatten)]
+        piped: Piped,
+        #[command(flatten)]
+        deletes: Deletes,
+    },
 }
 
 /// What a command takes that reads a stream.
@@ -48,6 +53,9 @@ pub(super) struct Piped {
     /// The stream, `-` for stdin.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     input: String,
+    /// The input is of a command of django-cqrs, which writes no end mark: it may be incomplete.
+    #[arg(long)]
+    without_end_mark: bool,
     /// A summary as JSON.
     #[arg(long)]
     json: bool,
@@ -89,7 +97,7 @@ pub(super) async fn execute<S: Database>(
     match command {
         DiffCommand::Diff(args) => {
             let progress = args.progress.start("diff", None);
-            let mut lines = open(&args.input)?;
+            let mut lines = open(&args)?;
             let mut out = BufWriter::new(io::stdout());
             let done = diff::diff(&of, &mut lines, &mut out, |event| show(&progress, event));
             let done = written(done.await)?;
@@ -108,10 +116,14 @@ pub(super) async fn execute<S: Database>(
             beside(&done, args.json)?;
             whole(done.failed)
         }
-        DiffCommand::DeletedSync(args) => {
+        DiffCommand::DeletedSync {
+            piped: args,
+            deletes,
+        } => {
             let progress = args.progress.start("deleted-sync", None);
-            let mut lines = open(&args.input)?;
-            let done = diff::deleted_sync(&of, &mut lines, |event| show(&progress, event)).await?;
+            let mut lines = open(&args)?;
+            let on = |event: DiffEvent<'_>| show(&progress, event);
+            let done = diff::deleted_sync(&of, &mut lines, deletes.limit(), on).await?;
             drop(progress);
             output::report(&done, args.json)?;
             whole(done.failed)
@@ -119,8 +131,14 @@ pub(super) async fn execute<S: Database>(
     }
 }
 
-fn open(name: &str) -> anyhow::Result<Lines> {
-    Lines::open(name).with_context(|| format!("the file {name} cannot be read"))
+fn open(args: &Piped) -> anyhow::Result<Lines> {
+    let name = &args.input;
+    let lines = Lines::open(name).with_context(|| format!("the file {name} cannot be read"))?;
+    Ok(if args.without_end_mark {
+        lines.without_end_mark()
+    } else {
+        lines
+    })
 }
 
 fn show(progress: &Progress, event: DiffEvent<'_>) {

@@ -17,7 +17,7 @@ use cqrs_core::{
 };
 use serde::Serialize;
 
-use super::{Database, settings};
+use super::{Database, args::Deletes, settings};
 use crate::{
     Model, Models,
     diff::DiffOf,
@@ -51,9 +51,15 @@ pub(super) struct Load {
     #[arg(long, value_name = "N")]
     from_line: Option<u64>,
     /// Afterwards the table holds the dump, and what live events have brought since: rows are loaded over
-    /// what is as new, and those that the dump does not have are removed at the end, if none failed.
+    /// what is as new, and those that the dump does not have are removed at the end, if it is whole and
+    /// none failed.
     #[arg(long, conflicts_with = "from_line")]
     clear: bool,
+    #[command(flatten)]
+    deletes: Deletes,
+    /// The dump is one of `cqrs_bulk_dump`, which writes no end mark: it may be incomplete.
+    #[arg(long)]
+    without_end_mark: bool,
     /// The members of a row that are its key, where the table does not tell.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     key: Option<Vec<String>>,
@@ -84,6 +90,7 @@ pub(super) async fn execute<S: Database>(
     options.batch = load.batch.try_into()?;
     options.lanes = load.lanes.unwrap_or(worker.lanes);
     options.from_line = load.from_line.unwrap_or(2);
+    options.end_mark = !load.without_end_mark;
     options.clear = load.clear.then(|| new_worker_id(&SystemClock));
     let input: Box<dyn BufRead + Send> = if load.input.as_os_str() == "-" {
         Box::new(BufReader::with_capacity(1 << 20, io::stdin()))
@@ -111,14 +118,34 @@ pub(super) async fn execute<S: Database>(
         never = signals.stop(&shutdown) => match never {},
     };
     drop(progress);
-    let cleared = if load.clear && loaded.is_whole() {
-        Some(load::clear(&of, &loaded, began).await?)
+    let (cleared, refused) = if load.clear && loaded.is_whole() && !loaded.filtered {
+        match load::clear(&of, &loaded, began, load.deletes.limit()).await {
+            Ok(cleared) => (Some(cleared), None),
+            Err(error) => (None, Some(error)),
+        }
     } else {
-        None
+        (None, None)
     };
     output::report(&Outcome::new(loaded.clone(), cleared), load.json)?;
     if let Some(line) = loaded.stopped_at {
+        if load.clear {
+            bail!("stopped before the end, and none was removed: load it again from its start");
+        }
         bail!("stopped before the end: go on with --from-line {line}");
+    }
+    if let Some(why) = loaded.incomplete {
+        let removed = if load.clear { "; none was removed" } else { "" };
+        bail!("the dump is incomplete: {why}{removed}");
+    }
+    if let Some(error) = refused {
+        return Err(error)
+            .context("the dump is loaded; the rows that it lacks were not all removed");
+    }
+    if load.clear && loaded.filtered {
+        bail!(
+            "the dump was made with --filter, so a row that it does not have may be on the master all the \
+             same: none was removed"
+        );
     }
     if load.clear && cleared.is_none() {
         bail!(

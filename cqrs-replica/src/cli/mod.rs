@@ -89,7 +89,10 @@ impl Cli {
         let replica = config.require_replica()?;
         let store: S = database::open(replica)?;
         match self.command {
-            Command::Run(arguments) => run::run(store, &config, models()?, &arguments).await,
+            // Boxed, or the types of their futures are nested too deeply for users' crates.
+            Command::Run(arguments) => {
+                Box::pin(run::run(store, &config, models()?, &arguments)).await
+            }
             Command::Migrate => {
                 crate::migrate(&replica.database).await?;
                 output::line("the tables are up to date")
@@ -100,15 +103,17 @@ impl Cli {
             }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
             Command::Reconcile(arguments) => {
-                reconcile::execute(store, &config, models()?, arguments).await
+                Box::pin(reconcile::execute(store, &config, models()?, arguments)).await
             }
             Command::Dead(DeadCommand::Broker(command)) => {
-                broker::execute(store, &config, command).await
+                Box::pin(broker::execute(store, &config, command)).await
             }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            Command::Load(load) => load::execute(store, &config, models()?, load).await,
+            Command::Load(load) => Box::pin(load::execute(store, &config, models()?, load)).await,
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            Command::Diff(command) => diff::execute(store, &config, models()?, command).await,
+            Command::Diff(command) => {
+                Box::pin(diff::execute(store, &config, models()?, command)).await
+            }
             Command::Dead(command) => dead::execute(&store, &replica.queue, command).await,
         }
     }

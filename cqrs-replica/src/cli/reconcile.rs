@@ -16,7 +16,7 @@ use cqrs_core::{
 };
 use serde::Serialize;
 
-use super::{Database, master, settings};
+use super::{Database, args::Deletes, master, settings};
 use crate::{
     Model, Models,
     reconcile::{
@@ -53,6 +53,8 @@ pub(super) struct Reconcile {
     /// should not be here is deleted.
     #[arg(long)]
     repair: bool,
+    #[command(flatten)]
+    deletes: Deletes,
     /// Do it again and again, until told to stop by SIGTERM.
     #[arg(long)]
     watch: bool,
@@ -97,6 +99,7 @@ pub(super) async fn execute<S: Database>(
     let models = Models::new(settings::tables(replica).chain(handlers))?;
     let mut options = ReconcileOptions::new(replica.queue.clone());
     options.repair = arguments.repair;
+    options.max_deletes = arguments.deletes.limit();
     options.patience = arguments.patience;
     options.rate = arguments.rate();
     let cqrs_ids = if arguments.all {
@@ -115,7 +118,12 @@ pub(super) async fn execute<S: Database>(
         arguments,
     };
     let task = WithQueue { config, round };
-    broker::browse(config.require_broker()?, "cqrs-replica", task).await
+    Box::pin(broker::browse(
+        config.require_broker()?,
+        "cqrs-replica",
+        task,
+    ))
+    .await
 }
 
 struct WithQueue<'c, S: Database> {
@@ -195,7 +203,7 @@ impl<S: Database> Round<S> {
         let (mut reports, mut failed) = (Vec::new(), Vec::new());
         for cqrs_id in &self.cqrs_ids {
             let (store, models, options) = (&self.store, &self.models, &self.options);
-            match reconcile(store, models, master, look, cqrs_id, options).await {
+            match Box::pin(reconcile(store, models, master, look, cqrs_id, options)).await {
                 Ok(report) => {
                     report.export();
                     reports.push(report);
@@ -223,6 +231,21 @@ fn verdict(reports: &Reports, mut failed: Vec<anyhow::Error>) -> anyhow::Result<
     let left: u64 = reports.0.iter().map(Reconciled::left).sum();
     if reports.0.iter().all(Reconciled::is_well) {
         return Ok(());
+    }
+    for report in &reports.0 {
+        if let Some(refused) = report.refused {
+            return Err(refused).with_context(|| format!("{} was not mended", report.cqrs_id));
+        }
+    }
+    for report in &reports.0 {
+        if left == 0 && !report.not_published.is_empty() {
+            bail!(
+                "`columns` of {} names {}, which the master does not publish: correct `columns`, or name it \
+                 in `optional`",
+                report.cqrs_id,
+                report.not_published.join(", ")
+            );
+        }
     }
     let s = if left == 1 { "" } else { "s" };
     bail!("{left} row{s} of this replica differ from the master's")

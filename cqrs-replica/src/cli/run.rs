@@ -38,10 +38,12 @@ pub(super) async fn run<S: Database>(
         tracing::warn!("no models: add [[replica.model]] to cqrs.toml, or a handler in code");
     }
     tracing::info!(database = %replica.database, broker = %broker.url, "starting");
+    let mut worker = settings::worker(replica);
+    worker.max_message_bytes = broker.max_message_bytes;
     let work = Work {
         store,
         models,
-        config: settings::worker(replica),
+        config: worker,
         signals,
         processes: Processes::of(arguments)?,
     };

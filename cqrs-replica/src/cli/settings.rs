@@ -60,6 +60,7 @@ pub(super) fn worker(replica: &Replica) -> WorkerConfig {
         .dead_letter_queue
         .clone_from(&replica.dead_letter_queue);
     worker.prefetch = replica.prefetch;
+    worker.prefetch_bytes = usize::try_from(replica.prefetch_bytes).unwrap_or(usize::MAX);
     worker.lanes = replica.lanes;
     worker.batch_size = replica.batch_size;
     worker.batch_wait = replica.batch_wait;
@@ -79,6 +80,7 @@ fn table<S: Database>(replica: &Replica, model: &ReplicaModel) -> Model<S> {
     if let Some(columns) = &model.columns {
         table = table.with_columns(columns.clone());
     }
+    table = table.with_optional(model.optional.clone());
     let table = Model::table(model.cqrs_id.clone(), table)
         .with_retry(replica.retry_of(model))
         .with_on_expired(match model.on_expired.unwrap_or(replica.on_expired) {

@@ -10,13 +10,13 @@ use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, InstanceKey,
     filter::Filter,
-    stream::{Lines, StreamHeader, StreamQueue, keys_line, parse_keys},
+    stream::{END_OF_KEYS, Lines, StreamHeader, StreamQueue, keys_line, parse_keys},
 };
 use serde::Serialize;
 
 use super::{DiffError, DiffEvent, DiffOf, Input, model, write};
 use crate::{
-    Applied, ReplicaSession,
+    Applied, DeleteLimit, ReplicaSession,
     reconcile::{KnownState, ReconcileStore, ReconcileTable, ReplicaReader, ReplicaRow},
     removal::remove,
 };
@@ -93,6 +93,9 @@ pub async fn deleted_diff<S: ReconcileStore>(
         }
         on(DiffEvent::Rows(done.listed));
     }
+    if done.failed == 0 {
+        write(out, END_OF_KEYS)?;
+    }
     reader.close().await;
     out.flush().map_err(DiffError::Output)?;
     Ok(done)
@@ -131,6 +134,9 @@ impl fmt::Display for DeletedDone {
 /// Deletes the instances that a stream names, but for those that have changed since it began. Each is
 /// a DELETE like any other: hooks see it, and a tombstone stays.
 ///
+/// The stream is read to its end first: one that is incomplete, or that names more than `limit` allows,
+/// deletes nothing. Its keys are held in memory.
+///
 /// # Errors
 /// [`DiffError`]. What was deleted stays so.
 ///
@@ -139,32 +145,36 @@ impl fmt::Display for DeletedDone {
 pub async fn deleted_sync<S: ReconcileStore>(
     of: &DiffOf<S>,
     lines: &mut Lines,
+    limit: DeleteLimit,
     mut on: impl FnMut(DiffEvent<'_>),
 ) -> Result<DeletedDone, DiffError> {
     let mut input = Input::open(lines).await?;
     let cqrs_id = input.header.cqrs_id.clone();
     let mut reader = of.store.reader().await?;
     let table = table(of, &mut reader, &cqrs_id).await?;
+    let mut named = Vec::new();
+    while let Some(keys) = input.next(parse_keys).await? {
+        named.extend(keys);
+    }
+    limit.check(named.len() as u64, reader.count(&table).await?)?;
     let mut session = of.store.session().await?;
     let mut done = DeletedDone::default();
-    while let Some(keys) = input.next(parse_keys).await? {
-        for keys in keys.chunks(BATCH) {
-            let mut gone = Vec::new();
-            for (key, known) in there(&mut reader, &table, keys, &mut done).await? {
-                if known
-                    .as_ref()
-                    .is_some_and(|known| !known.deleted && known.applied_at > input.header.time)
-                {
-                    done.spared += 1;
-                } else {
-                    gone.push((key, known));
-                }
+    for keys in named.chunks(BATCH) {
+        let mut gone = Vec::new();
+        for (key, known) in there(&mut reader, &table, keys, &mut done).await? {
+            if known
+                .as_ref()
+                .is_some_and(|known| !known.deleted && known.applied_at > input.header.time)
+            {
+                done.spared += 1;
+            } else {
+                gone.push((key, known));
             }
-            let keys: Vec<_> = gone.iter().map(|(key, _)| key.clone()).collect();
-            let answers = remove(&mut reader, &mut session, &of.models, &table, gone).await?;
-            count(&keys, &answers, &mut done, &mut on);
-            on(DiffEvent::Rows(done.deleted));
         }
+        let keys: Vec<_> = gone.iter().map(|(key, _)| key.clone()).collect();
+        let answers = remove(&mut reader, &mut session, &of.models, &table, gone).await?;
+        count(&keys, &answers, &mut done, &mut on);
+        on(DiffEvent::Rows(done.deleted));
     }
     session.close().await;
     reader.close().await;

@@ -14,14 +14,14 @@ use std::{
 use cqrs_core::{
     CqrsId, InstanceKey, QueueName, StoreError,
     filter::FilterError,
-    stream::{Lines, StreamError, StreamHeader, keys_line},
+    stream::{Lines, NO_END_OF_KEYS, StreamError, StreamHeader, keys_line},
 };
 
 pub use deleted::{DeletedDone, DeletedListed, deleted_diff, deleted_sync};
 pub(crate) use deleted::{now, table};
 pub use revisions::{DiffDone, diff};
 
-use crate::{Model, Models, ReplicaStore};
+use crate::{Model, Models, ReplicaStore, TooManyDeletes};
 
 /// Why a diff could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,12 @@ pub enum DiffError {
         #[source]
         problem: StreamError,
     },
+    /// The input ends without an end mark. What it named has been dealt with, but for deletes.
+    #[error("{NO_END_OF_KEYS}")]
+    Incomplete,
+    /// More rows would be deleted than may be. None was.
+    #[error(transparent)]
+    TooMany(#[from] TooManyDeletes),
     /// The model cannot be compared. Says what to do.
     #[error("model {cqrs_id}: {problem}")]
     Model {
@@ -73,6 +79,8 @@ struct Input<'l> {
     lines: &'l mut Lines,
     header: StreamHeader,
     number: u64,
+    /// Whether the last line read was an end mark.
+    ended: bool,
 }
 
 impl<'l> Input<'l> {
@@ -84,10 +92,11 @@ impl<'l> Input<'l> {
             lines,
             header,
             number: 1,
+            ended: false,
         })
     }
 
-    /// The next line that is not empty, read as `parse` reads it.
+    /// The next line that is not empty, read as `parse` reads it; `None` at the end of a whole stream.
     async fn next<T>(
         &mut self,
         parse: impl Fn(&str) -> Result<Vec<T>, StreamError>,
@@ -101,9 +110,15 @@ impl<'l> Input<'l> {
                 line: self.number,
                 problem,
             });
-            return line.map(Some);
+            let items = line?;
+            self.ended = items.is_empty();
+            return Ok(Some(items));
         }
-        Ok(None)
+        if self.ended || !self.lines.ends_with_mark() {
+            Ok(None)
+        } else {
+            Err(DiffError::Incomplete)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, io::Write};
 use cqrs_core::{
     InstanceKey,
     content::ContentHasher,
-    stream::{Lines, StreamHeader, StreamQueue, StreamRow, keys_line, parse_rows},
+    stream::{END_OF_KEYS, Lines, StreamHeader, StreamQueue, StreamRow, keys_line, parse_rows},
 };
 use serde::Serialize;
 
@@ -117,6 +117,7 @@ pub async fn diff<S: ReconcileStore>(
         }
         on(DiffEvent::Rows(done.compared));
     }
+    write(out, END_OF_KEYS)?;
     reader.close().await;
     out.flush().map_err(DiffError::Output)?;
     if done.compared > 1 && done.other_content == done.compared {

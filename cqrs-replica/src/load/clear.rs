@@ -1,12 +1,13 @@
 //! The end of a load with `--clear`: what the dump does not have is removed.
 
 use chrono::{DateTime, Utc};
+use cqrs_core::InstanceKey;
 
 use super::Loaded;
 use crate::{
-    Applied, ReplicaSession,
+    Applied, DeleteLimit, ReplicaSession,
     diff::{DiffError, DiffOf, now, table},
-    reconcile::{KnownState, ReconcileStore, ReplicaReader, ReplicaRow},
+    reconcile::{KnownState, ReconcileStore, ReconcileTable, ReplicaReader, ReplicaRow},
     removal::remove,
 };
 
@@ -40,7 +41,8 @@ pub async fn begin<S: ReconcileStore>(of: &DiffOf<S>) -> Result<DateTime<Utc>, D
 
 /// Removes the rows of the model's table that a whole and flawless load, begun at `began`, has not
 /// brought, and that have not changed since the dump was made. States and tombstones stay, so that no
-/// late message brings a row back.
+/// late message brings a row back. The table is read twice: if there are more such rows than `limit`
+/// allows, none is removed.
 ///
 /// # Errors
 /// [`DiffError`]. What was removed stays so.
@@ -51,6 +53,7 @@ pub async fn clear<S: ReconcileStore>(
     of: &DiffOf<S>,
     loaded: &Loaded,
     began: DateTime<Utc>,
+    limit: DeleteLimit,
 ) -> Result<Cleared, DiffError> {
     let mut cleared = Cleared::default();
     let Some(cqrs_id) = &loaded.seen.cqrs_id else {
@@ -58,27 +61,16 @@ pub async fn clear<S: ReconcileStore>(
     };
     let mut reader = of.store.reader().await?;
     let table = table(of, &mut reader, cqrs_id).await?;
+    let (mut rows, mut deletes) = (0, 0);
+    let mut pages = Pages::new(&table, loaded, began);
+    while let Some((read, gone)) = pages.next(&mut reader).await? {
+        rows += read;
+        deletes += gone.len() as u64;
+    }
+    limit.check(deletes, rows)?;
     let mut session = of.store.session().await?;
-    let mut last: Option<ReplicaRow> = None;
-    loop {
-        let page = reader.page(&table, last.as_ref(), BATCH).await?;
-        let Some(end) = page.last().cloned() else {
-            break;
-        };
-        last = Some(end);
-        let pks: Vec<_> = page.iter().map(|row| row.instance_pk.clone()).collect();
-        let states = reader.states(&of.queue, cqrs_id, &pks).await?;
-        let mut gone = Vec::new();
-        for row in &page {
-            let known = states
-                .iter()
-                .find(|state| state.instance_pk == row.instance_pk);
-            let stays = loaded.seen.not_newer.contains(&row.instance_pk)
-                || known.is_some_and(|known| is_newer(known, began, loaded.seen.latest));
-            if let (false, Ok(key)) = (stays, row.instance_key()) {
-                gone.push((key, known.cloned()));
-            }
-        }
+    let mut pages = Pages::new(&table, loaded, began);
+    while let Some((_, gone)) = pages.next(&mut reader).await? {
         for answer in remove(&mut reader, &mut session, &of.models, &table, gone).await? {
             match answer {
                 Applied::Applied { .. } => cleared.removed += 1,
@@ -92,6 +84,56 @@ pub async fn clear<S: ReconcileStore>(
     session.close().await;
     reader.close().await;
     Ok(cleared)
+}
+
+/// A row to be removed, with what is known of it.
+type Gone = (InstanceKey, Option<KnownState>);
+
+/// The rows of a table, a page at a time, for those that a load has not brought.
+struct Pages<'t> {
+    table: &'t ReconcileTable,
+    loaded: &'t Loaded,
+    began: DateTime<Utc>,
+    last: Option<ReplicaRow>,
+}
+
+impl<'t> Pages<'t> {
+    fn new(table: &'t ReconcileTable, loaded: &'t Loaded, began: DateTime<Utc>) -> Self {
+        Self {
+            table,
+            loaded,
+            began,
+            last: None,
+        }
+    }
+
+    /// How many rows the next page has, and those of them that are to be removed.
+    async fn next<R: ReplicaReader>(
+        &mut self,
+        reader: &mut R,
+    ) -> Result<Option<(u64, Vec<Gone>)>, DiffError> {
+        let page = reader.page(self.table, self.last.as_ref(), BATCH).await?;
+        let Some(end) = page.last().cloned() else {
+            return Ok(None);
+        };
+        self.last = Some(end);
+        let pks: Vec<_> = page.iter().map(|row| row.instance_pk.clone()).collect();
+        let (queue, cqrs_id) = (&self.table.queue, &self.table.cqrs_id);
+        let states = reader.states(queue, cqrs_id, &pks).await?;
+        let seen = &self.loaded.seen;
+        let mut gone = Vec::new();
+        for row in &page {
+            let known = states
+                .iter()
+                .find(|state| state.instance_pk == row.instance_pk);
+            let stays = seen.not_newer.contains(&row.instance_pk)
+                || known.is_some_and(|known| is_newer(known, self.began, seen.latest));
+            if let (false, Ok(key)) = (stays, row.instance_key()) {
+                gone.push((key, known.cloned()));
+            }
+        }
+        Ok(Some((page.len() as u64, gone)))
+    }
 }
 
 /// Whether this load, or a live event since, has brought the state, or it is of a change after those of

@@ -13,6 +13,9 @@
 //! A table takes a row as a SAVE. What is to see every revision in its turn takes it as a SYNC, which
 //! states where an instance stands, and takes the same row only once.
 //!
+//! A row that is exactly the state which a tombstone ends was removed by a comparison, and not by its
+//! master: the dump brings it back, as a sync does.
+//!
 //! With `--clear` a table takes its rows as SYNCs too, so that what was changed or deleted by hand is put
 //! right, and loses those that the dump does not have: not before, as the table would be empty for a
 //! while, but once all the others are there.
@@ -36,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use clear::{Cleared, begin, clear};
-pub use report::{FailedLine, LoadEvent, Loaded, Seen};
+pub use report::{FailedLine, Incomplete, LoadEvent, Loaded, Seen};
 
 use self::{lane::Lane, position::Position, reader::Reader};
 use crate::{
@@ -61,13 +64,16 @@ pub struct LoadOptions {
     pub lanes: u16,
     /// The first line that is loaded; the first row is line 2.
     pub from_line: u64,
+    /// Whether a dump is whole only if it ends with an end mark, as those of `cqrs-relay dump` do and
+    /// those of Django do not.
+    pub end_mark: bool,
     /// Rows are loaded over what is as new, under this load's own identity, and what the dump does not
     /// have is removed afterwards: see [`clear`]. For a model with a table.
     pub clear: Option<Uuid>,
 }
 
 impl LoadOptions {
-    /// The defaults: 1000 rows a transaction, 4 lanes, from the beginning.
+    /// The defaults: 1000 rows a transaction, 4 lanes, from the beginning, a dump with an end mark.
     #[must_use]
     pub const fn new(policy: ApplyPolicy) -> Self {
         Self {
@@ -77,6 +83,7 @@ impl LoadOptions {
             batch: 1000,
             lanes: 4,
             from_line: 2,
+            end_mark: true,
             clear: None,
         }
     }
@@ -120,6 +127,8 @@ pub async fn load<S: ReplicaStore>(
 ) -> Result<Loaded, LoadError> {
     let mut session = store.session().await?;
     session.check_models(models).await?;
+    let mut policy = options.policy.clone();
+    policy.restores = true;
     let position = Arc::new(Position::new(usize::from(options.lanes.max(1))));
     let (reports, mut told) = mpsc::channel(64);
     let outages = Arc::new(Outages::new(Side::Database));
@@ -137,7 +146,7 @@ pub async fn load<S: ReplicaStore>(
                 crate::WorkerConfig::new(options.policy.queue.clone()).reconnect,
             ),
             models: models.clone(),
-            policy: options.policy.clone(),
+            policy: policy.clone(),
             batches,
             reports: reports.clone(),
             position: Arc::clone(&position),
@@ -182,13 +191,19 @@ pub async fn load<S: ReplicaStore>(
     }
     if let Some(read) = ended? {
         loaded.seen.latest = read.latest;
+        loaded.filtered = read.end.is_some_and(|end| end.filtered);
+        if !stop.is_cancelled() {
+            loaded.incomplete = read
+                .incomplete()
+                .filter(|why| options.end_mark || !matches!(why, Incomplete::NoMark { .. }));
+        }
         loaded.seen.cqrs_id = Some(read.cqrs_id.clone());
         loaded.cqrs_id = Some(read.cqrs_id.to_string());
     }
     if stop.is_cancelled() {
         loaded.stopped_at = Some(position.next());
     } else if woke || loaded.waiting > 0 {
-        take_up(&mut session, models, options, &mut loaded).await?;
+        take_up(&mut session, models, &policy, options.batch, &mut loaded).await?;
     }
     session.close().await;
     Ok(loaded)
@@ -198,11 +213,12 @@ pub async fn load<S: ReplicaStore>(
 async fn take_up<S: ReplicaStore>(
     session: &mut S::Session,
     models: &Models<S>,
-    options: &LoadOptions,
+    policy: &ApplyPolicy,
+    batch: usize,
     loaded: &mut Loaded,
 ) -> Result<(), LoadError> {
     loop {
-        let due = session.apply_due(models, &options.policy, options.batch);
+        let due = session.apply_due(models, policy, batch);
         let done = due.await?.applied;
         let done = done
             .iter()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cqrs_core::{
     CqrsId, Event, Revision, Signal, Slot,
-    stream::parse_dump_row,
+    stream::{DumpEnd, parse_dump_row},
     transport::{Headers, Routing},
     wire,
 };
@@ -20,7 +20,7 @@ use super::{
     lane::Batch,
     lines::{Line, Lines},
     position::Position,
-    report::Report,
+    report::{Incomplete, Report},
 };
 use crate::{Incoming, Models, ReplicaStore, broker_letters::identity};
 
@@ -54,6 +54,26 @@ pub(super) struct Read {
     pub(super) cqrs_id: CqrsId,
     /// The latest time of a change.
     pub(super) latest: Option<DateTime<Utc>>,
+    /// How many rows it has, loaded or not.
+    pub(super) rows: u64,
+    /// What its last line says of it.
+    pub(super) end: Option<DumpEnd>,
+}
+
+impl Read {
+    /// Why this is not the whole of what was to be dumped.
+    pub(super) fn incomplete(&self) -> Option<Incomplete> {
+        let rows = self.rows;
+        match self.end {
+            None => Some(Incomplete::NoMark { rows }),
+            Some(end) if end.rows != rows => Some(Incomplete::OtherCount {
+                rows,
+                marked: end.rows,
+            }),
+            Some(end) if end.failed > 0 => Some(Incomplete::FailedRows(end.failed)),
+            Some(_) => None,
+        }
+    }
 }
 
 impl<S: ReplicaStore> Reader<S> {
@@ -65,17 +85,30 @@ impl<S: ReplicaStore> Reader<S> {
             Some((_, Line::TooLong)) | None => self.form(b"")?,
         };
         let mut latest = None;
+        let mut rows = 0;
+        let mut end = None;
         let mut batches: Vec<Batch> = self.ways.iter().map(|_| Batch::default()).collect();
         self.position.read(self.options.from_line.max(2));
         while !self.stop.is_cancelled()
             && let Some((number, line)) = lines.next().map_err(LoadError::Input)?
         {
             let read = match line {
-                _ if number < self.options.from_line => continue,
                 Line::Text(b"") => continue,
+                Line::Text(line) if let Some(mark) = DumpEnd::parse(line) => match mark {
+                    Ok(mark) => {
+                        end = Some(mark);
+                        continue;
+                    }
+                    Err(error) => Err(error.to_string()),
+                },
+                _ if number < self.options.from_line => {
+                    rows += 1;
+                    continue;
+                }
                 Line::Text(line) => form.message(line),
                 Line::TooLong => Err("it is longer than a message may be".to_owned()),
             };
+            rows += 1;
             match read {
                 Ok(message) => {
                     latest = latest.max(message.event.as_ref().map(|event| event.updated));
@@ -109,6 +142,8 @@ impl<S: ReplicaStore> Reader<S> {
         Ok(Some(Read {
             cqrs_id: form.cqrs_id,
             latest,
+            rows,
+            end,
         }))
     }
 

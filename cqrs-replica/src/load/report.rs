@@ -22,9 +22,40 @@ pub struct Loaded {
     pub failed: u64,
     /// Where to go on, when it was stopped.
     pub stopped_at: Option<u64>,
+    /// Why the dump is not the whole of what was to be dumped.
+    pub incomplete: Option<Incomplete>,
+    /// Whether the dump was made with a filter, and may be only a part of the table.
+    pub filtered: bool,
     /// What [`clear`](super::clear) needs to know.
     #[serde(skip)]
     pub seen: Seen,
+}
+
+/// Why a dump is not the whole of what was to be dumped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Incomplete {
+    /// It ends without an end mark.
+    #[error(
+        "{rows} rows read, and no end mark: the command that wrote it failed or was stopped, or the file was \
+         cut. (A dump of django-cqrs has none: load it with --without-end-mark)"
+    )]
+    NoMark {
+        /// How many rows it has.
+        rows: u64,
+    },
+    /// It has more or fewer rows than its end mark says.
+    #[error("{rows} rows read, and its end mark counts {marked}")]
+    OtherCount {
+        /// How many rows it has.
+        rows: u64,
+        /// How many it should have.
+        marked: u64,
+    },
+    /// Its writer could not dump so many rows.
+    #[error("{0} rows of the master's table could not be dumped")]
+    FailedRows(u64),
 }
 
 /// What a load has seen of its dump.
@@ -94,10 +125,13 @@ impl Loaded {
         self.loaded + self.not_newer + self.waiting + self.failed
     }
 
-    /// Whether each row of the dump is in its place, or a later state is.
+    /// Whether the dump is whole, and each row of it is in its place, or a later state is.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        self.failed == 0 && self.waiting == 0 && self.stopped_at.is_none()
+        self.failed == 0
+            && self.waiting == 0
+            && self.stopped_at.is_none()
+            && self.incomplete.is_none()
     }
 
     pub(super) fn add(&mut self, report: &Report, on: &mut impl FnMut(LoadEvent<'_>)) {
@@ -131,11 +165,7 @@ impl fmt::Display for Loaded {
                 self.waiting
             )?;
         }
-        write!(f, ", {} failed", self.failed)?;
-        match self.stopped_at {
-            Some(line) => write!(f, "\nstopped: go on with --from-line {line}"),
-            None => Ok(()),
-        }
+        write!(f, ", {} failed", self.failed)
     }
 }
 

@@ -30,6 +30,10 @@ pub(super) async fn describe(
                 not_null: row.try_get(2)?,
                 has_default: row.try_get(3)?,
                 writable: row.try_get(4)?,
+                loose: row.try_get(7)?,
+                base: row.try_get(8)?,
+                bytes_within: row.try_get(9)?,
+                identity: row.try_get(10)?,
             };
             Ok((before, row.try_get(5)?, column))
         };
@@ -43,11 +47,16 @@ pub(super) async fn describe(
     if description.columns.is_empty() {
         return Ok(None);
     }
-    let keys = sqlx::query_scalar(sql::DESCRIBE_KEYS).bind(&table);
-    description.unique = run(limit, keys.fetch_all(&mut *connection)).await?;
+    let keys = sqlx::query_as(sql::DESCRIBE_KEYS).bind(&table);
+    let keys: Vec<(Vec<String>, bool)> = run(limit, keys.fetch_all(&mut *connection)).await?;
+    for (columns, can_be_named) in keys {
+        if can_be_named {
+            description.unique.push(columns.clone());
+        }
+        description.all_unique.push(columns);
+    }
     description.references = references::describe(&mut *connection, limit, &table).await?;
-    let referenced = sqlx::query_scalar(sql::IS_REFERENCED).bind(&table);
-    description.is_referenced = run(limit, referenced.fetch_one(connection)).await?;
+    description.referring = references::referring(connection, limit, &table).await?;
     Ok(Some(description))
 }
 

@@ -8,18 +8,20 @@ use cqrs_core::{
     database::postgres::{PostgresConfig, connect},
 };
 use serde_json::value::RawValue;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    PostgresReplica, bookkeeping, broker_letters, catalog, error::run, letters, references, sql,
+    PostgresReplica, bookkeeping, broker_letters, catalog,
+    error::{self, run},
+    letters, obstructing, references, sql,
     work::PostgresWork,
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
-    apply::Backend,
+    apply::{Backend, Limits, Pace},
     letter::{NewLetter, TakenLetter, Violated},
-    table::{Description, Reference, TablePlan},
+    table::{Description, Obstructing, Reference, Row, TablePlan},
 };
 
 /// How much longer than the server we wait for it to end a statement.
@@ -52,10 +54,21 @@ impl PostgresConnection {
     }
 }
 
+const fn configured(config: &PostgresConfig) -> Limits {
+    Limits {
+        lock: config.lock_timeout,
+        statement: config.statement_timeout,
+    }
+}
+
 impl Backend for PostgresConnection {
     const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
     type Work<'w> = PostgresWork<'w>;
+
+    fn refuses(error: &StoreError) -> bool {
+        error::refuses(error)
+    }
 
     async fn begin(&mut self) -> Result<PostgresWork<'_>, StoreError> {
         // Each statement must see what was committed while it waited for a lock.
@@ -63,7 +76,39 @@ impl Backend for PostgresConnection {
             .connection
             .begin_with("begin isolation level read committed");
         let transaction = run(self.limit, begin).await?;
-        Ok(PostgresWork::new(transaction, self.limit, &self.config))
+        let limits = configured(&self.config);
+        Ok(PostgresWork::new(
+            transaction,
+            self.limit,
+            limits,
+            &self.config,
+        ))
+    }
+
+    async fn begin_at(
+        &mut self,
+        pace: Pace,
+        own_code: bool,
+    ) -> Result<PostgresWork<'_>, StoreError> {
+        let limits = pace.limits(configured(&self.config), own_code);
+        // One round trip. The numbers are ours.
+        let begin = AssertSqlSafe(format!(
+            "begin isolation level read committed; set local lock_timeout = {}; \
+             set local statement_timeout = {}",
+            limits.lock.as_millis().max(1),
+            limits.statement.as_millis().max(1),
+        ));
+        let transaction = run(self.limit, self.connection.begin_with(begin)).await?;
+        Ok(PostgresWork::new(
+            transaction,
+            self.limit,
+            limits,
+            &self.config,
+        ))
+    }
+
+    fn is_hindered(error: &StoreError) -> bool {
+        error::is_timed_out(error)
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {
@@ -95,6 +140,16 @@ impl Backend for PostgresConnection {
         rows: &[Vec<Cow<'_, RawValue>>],
     ) -> Result<Option<Vec<usize>>, StoreError> {
         references::orphans(&mut self.connection, self.limit, plan, reference, rows).await
+    }
+
+    async fn obstructing(
+        &mut self,
+        plan: &TablePlan,
+        rows: &Obstructing<'_>,
+        model: Option<&TablePlan>,
+        items: &[Row<'_>],
+    ) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+        obstructing::find(&mut self.connection, self.limit, plan, rows, model, items).await
     }
 
     async fn constraint_columns(&mut self, violated: &Violated) -> Result<Vec<String>, StoreError> {

@@ -58,6 +58,7 @@ fn failed(error: sqlx::Error) -> Failed {
         },
         "23" => Fault {
             constraint: constraint(refused),
+            unique: code == UNIQUE_VIOLATION,
             ..Fault::new(Reason::Constraint, violated(refused))
         },
         "42" | "3F" | "0A" => Fault::new(Reason::Schema, refused.message()),
@@ -143,11 +144,32 @@ fn any_cause(error: &(dyn Error + 'static), is: impl Fn(&(dyn Error + 'static)) 
     false
 }
 
+/// Whether the server has ended the statement for the time it took or has waited for a lock.
+pub(super) fn is_timed_out(error: &(dyn Error + 'static)) -> bool {
+    any_cause(error, |error| {
+        let error = error.downcast_ref::<PgDatabaseError>();
+        error.is_some_and(|error| matches!(error.code(), QUERY_CANCELED | LOCK_NOT_AVAILABLE))
+    })
+}
+
 /// Whether the server has ended the statement for the time it took.
 pub(super) fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     error
         .downcast_ref::<PgDatabaseError>()
         .is_some_and(|error| error.code() == QUERY_CANCELED)
+}
+
+/// Whether a statement of ours is refused for the sake of a value in it: a text that the database's
+/// encoding lacks, or one beyond a limit.
+pub(super) fn refuses(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<PgDatabaseError>()
+        .map(PgDatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("54"))
+        || matches!(source.downcast_ref(), Some(sqlx::Error::Encode(_)))
 }
 
 fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
@@ -157,8 +179,10 @@ fn refusal(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 const TOO_LONG: &str = "22001";
 const RESTRICT_VIOLATION: &str = "23001";
 const FOREIGN_KEY_VIOLATION: &str = "23503";
+const UNIQUE_VIOLATION: &str = "23505";
 const DATATYPE_MISMATCH: &str = "42804";
 const NO_ACTIVE_TRANSACTION: &str = "25P01";
 const IN_FAILED_TRANSACTION: &str = "25P02";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
 const NO_SUCH_SAVEPOINT: &str = "3B001";

@@ -39,6 +39,28 @@ pub(super) async fn describe(
         .collect()
 }
 
+/// The foreign keys that refer to a table, and whether they keep its rows.
+pub(super) async fn referring(
+    connection: &mut PgConnection,
+    limit: Duration,
+    table: &str,
+) -> Result<Vec<(Reference, bool)>, StoreError> {
+    let describe = sqlx::query(sql::DESCRIBE_REFERRING).bind(table);
+    let rows = run(limit, describe.fetch_all(connection)).await?;
+    let reference = |row: &sqlx::postgres::PgRow| {
+        let reference = Reference {
+            name: None,
+            table: row.try_get(0)?,
+            columns: row.try_get(1)?,
+            referenced: row.try_get(2)?,
+        };
+        Ok((reference, row.try_get(3)?))
+    };
+    rows.iter()
+        .map(|row| reference(row).map_err(classify))
+        .collect()
+}
+
 /// The places of the rows whose values refer to no row; `None`: it cannot be found out.
 pub(super) async fn orphans(
     connection: &mut PgConnection,

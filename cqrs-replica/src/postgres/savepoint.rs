@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cqrs_core::{
-    Event, StoreError,
-    database::postgres::{PostgresConfig, classify},
-};
+use cqrs_core::{Event, StoreError, database::postgres::classify};
 use sqlx::{Connection, Postgres, Transaction};
 
 use super::{
@@ -15,17 +12,20 @@ use super::{
 };
 use crate::{
     Failure,
-    apply::{Called, Failed, call},
+    apply::{Called, Failed, Limits, call},
     handler::DynHandler,
     letter::{Fault, Reason},
 };
 
 /// How long a handler's statements and pauses may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience<'c> {
+pub(super) struct Patience {
     /// A statement of ours.
     pub(super) limit: Duration,
-    pub(super) config: &'c PostgresConfig,
+    /// What the server has been told.
+    pub(super) limits: Limits,
+    /// A pause.
+    pub(super) idle: Duration,
     /// A statement of the handler's, if the model says.
     pub(super) timeout: Option<Duration>,
 }
@@ -33,19 +33,19 @@ pub(super) struct Patience<'c> {
 /// Gives an event to a handler; what a handler that fails has written is undone.
 pub(super) async fn handle(
     tx: &mut Transaction<'_, Postgres>,
-    patience: Patience<'_>,
+    patience: Patience,
     handler: &dyn DynHandler<PostgresReplica>,
     event: &Event,
 ) -> Result<Result<(), Fault>, Failed> {
     let Patience {
         limit,
-        config,
+        limits,
+        idle: idle_limit,
         timeout,
     } = patience;
-    let idle_limit = config.idle_in_transaction_timeout;
     let mut savepoint = run(limit, tx.begin()).await?;
     if let Some(timeout) = timeout {
-        timeout::set(&mut savepoint, config, timeout).await?;
+        timeout::set(&mut savepoint, limit, limits, timeout).await?;
     }
     let started = Instant::now();
     let failure = match call::<PostgresReplica>(handler, &mut savepoint, event).await {
@@ -62,7 +62,7 @@ pub(super) async fn handle(
     match released {
         Ok(()) => {
             if timeout.is_some() {
-                timeout::reset(tx, config).await?;
+                timeout::reset(tx, limit, limits).await?;
             }
             Ok(Ok(()))
         }

@@ -61,41 +61,66 @@ pub(super) async fn write(
     }
     for (columns, rows) in plan.by_columns(&writes.rows) {
         let sql = plan.statement(&columns, upsert);
+        let (count, mut written) = (rows.len(), 0);
         for json in texts(plan, &columns, rows.into_iter().cloned())? {
             let upsert = sqlx::query(checked(&sql)).bind(json);
-            try_run(limit, upsert.execute(&mut *connection)).await?;
+            written += try_run(limit, upsert.execute(&mut *connection))
+                .await?
+                .rows_affected();
         }
+        plan.check_written(&columns, count, written)
+            .map_err(refused)?;
     }
     Ok(())
 }
 
 fn delete(plan: &TablePlan) -> String {
-    let on: Vec<String> = plan
-        .key
-        .iter()
-        .map(|&column| {
-            let name = quoted(&plan.columns[column].name);
-            format!("t.{name} = r.{name}")
-        })
-        .collect();
+    let rows = format!(
+        "json_populate_recordset(null::{}, $1::text::json) as r",
+        plan.table
+    );
+    // A join comes in any order, so the rows are locked first, in the order of their keys.
     format!(
-        "-- cqrs-replica: delete\ndelete from {table} as t\n\
-         using json_populate_recordset(null::{table}, $1::text::json) as r\nwhere {}",
-        on.join(" and "),
+        "-- cqrs-replica: delete\nwith locked as (\n\
+         select from {table} as t join {rows} on {key}\norder by {order} for update of t\n)\n\
+         delete from {table} as t\nusing {rows}\n\
+         where {key} and (select count(*) from locked) > 0",
+        key = key_is(plan, "t", "r"),
+        order = plan.list(&plan.key, "t."),
         table = plan.table,
     )
+}
+
+/// Whether two rows are of the same instance.
+pub(super) fn key_is(plan: &TablePlan, one: &str, other: &str) -> String {
+    let parts = plan.key.iter().map(|&column| {
+        let name = quoted(&plan.columns[column].name);
+        let equal = format!("{one}.{name} = {other}.{name}");
+        if plan.columns[column].loose {
+            format!("{equal} and {}", same(one, other, &name))
+        } else {
+            equal
+        }
+    });
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
     format!(
         "-- cqrs-replica: upsert\ninsert into {table} as t ({})\n\
          overriding system value\nselect {}\n\
-         from json_populate_recordset(null::{table}, $1::text::json) as r\n{}",
+         from json_populate_recordset(null::{table}, $1::text::json) as r\norder by {}\n{}",
         plan.list(columns, ""),
         plan.list(columns, "r."),
-        plan.on_conflict(columns),
+        plan.list(&plan.key, "r."),
+        plan.on_conflict(columns, |name| same("t", "excluded", name)),
         table = plan.table,
     )
+}
+
+/// Whether a column of two rows has the same text, whatever its type and collation hold of it.
+fn same(one: &str, other: &str, name: &str) -> String {
+    format!("{one}.{name}::text collate \"C\" = {other}.{name}::text collate \"C\"")
 }
 
 /// Makes a column's value of JSON and drops it.
@@ -155,8 +180,9 @@ pub(super) fn texts<'e>(
 }
 
 pub(super) fn misfit(error: String) -> Failed {
-    Failed::Fault {
-        fault: Fault::new(Reason::Type, error),
-        lost: false,
-    }
+    refused(Fault::new(Reason::Type, error))
+}
+
+fn refused(fault: Fault) -> Failed {
+    Failed::Fault { fault, lost: false }
 }

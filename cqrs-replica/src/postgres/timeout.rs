@@ -3,7 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
-use cqrs_core::{StoreError, database::postgres::PostgresConfig};
+use cqrs_core::StoreError;
 use sqlx::PgConnection;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     sql,
 };
 use crate::{
-    apply::Failed,
+    apply::{Failed, Limits},
     letter::{Fault, Reason},
 };
 
@@ -25,33 +25,28 @@ pub(super) fn limit(timeout: Duration) -> Duration {
 /// such a wait is not taken for the statement's own slowness.
 pub(super) async fn set(
     connection: &mut PgConnection,
-    config: &PostgresConfig,
+    wait: Duration,
+    limits: Limits,
     timeout: Duration,
 ) -> Result<(), StoreError> {
-    let lock = config.lock_timeout.min(timeout / 2);
-    put(connection, config, timeout, lock).await
+    let own = Limits {
+        lock: limits.lock.min(timeout / 2),
+        statement: timeout,
+    };
+    reset(connection, wait, own).await
 }
 
-/// From here on statements have the session's times again.
+/// From here on statements have these limits.
 pub(super) async fn reset(
     connection: &mut PgConnection,
-    config: &PostgresConfig,
-) -> Result<(), StoreError> {
-    let (statement, lock) = (config.statement_timeout, config.lock_timeout);
-    put(connection, config, statement, lock).await
-}
-
-async fn put(
-    connection: &mut PgConnection,
-    config: &PostgresConfig,
-    statement: Duration,
-    lock: Duration,
+    wait: Duration,
+    limits: Limits,
 ) -> Result<(), StoreError> {
     let milliseconds = |time: Duration| time.as_millis().max(1).to_string();
     let set = sqlx::query(sql::SET_TIMEOUTS)
-        .bind(milliseconds(statement))
-        .bind(milliseconds(lock));
-    run(limit(config.statement_timeout), set.execute(connection)).await?;
+        .bind(milliseconds(limits.statement))
+        .bind(milliseconds(limits.lock));
+    run(wait, set.execute(connection)).await?;
     Ok(())
 }
 

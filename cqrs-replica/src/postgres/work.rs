@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cqrs_core::{
-    CqrsId, Event, QueueName, StoreError,
+    CqrsId, Event, InstanceKey, QueueName, StoreError,
     database::postgres::{PostgresConfig, classify},
 };
 use sqlx::{Postgres, Row, Transaction, postgres::PgRow};
@@ -13,18 +13,18 @@ use uuid::Uuid;
 use super::{
     PostgresReplica,
     error::{run, try_run},
-    letters, savepoint, sql,
+    letters, room, savepoint, sql,
     tables::{self, TableWriter},
     timeout,
 };
 use crate::{
     LetterState,
-    apply::{Failed, InstanceId, Locked, Span, Work},
+    apply::{Failed, InstanceId, Limits, Locked, Span, Work},
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
     step::WriteTable,
-    table::{TablePlan, TableWrites},
+    table::{self, TablePlan, TableWrites},
 };
 
 /// A transaction with its limits.
@@ -32,6 +32,8 @@ use crate::{
 pub struct PostgresWork<'c> {
     tx: Transaction<'c, Postgres>,
     limit: Duration,
+    /// What the server has been told.
+    limits: Limits,
     config: &'c PostgresConfig,
 }
 
@@ -39,9 +41,15 @@ impl<'c> PostgresWork<'c> {
     pub(super) const fn new(
         tx: Transaction<'c, Postgres>,
         limit: Duration,
+        limits: Limits,
         config: &'c PostgresConfig,
     ) -> Self {
-        Self { tx, limit, config }
+        Self {
+            tx,
+            limit,
+            limits,
+            config,
+        }
     }
 }
 
@@ -131,6 +139,11 @@ impl Work for PostgresWork<'_> {
         Ok(locked)
     }
 
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query_scalar(sql::HELD_SINCE).bind(queue.as_str());
+        run(self.limit, held.fetch_one(&mut *self.tx)).await
+    }
+
     async fn others(
         &mut self,
         queue: &QueueName,
@@ -153,15 +166,24 @@ impl Work for PostgresWork<'_> {
             .collect()
     }
 
+    async fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[table::Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> Result<(), Failed> {
+        room::make(&mut self.tx, self.limit, plan, rows, deletes).await
+    }
+
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
         let nothing = writes.deletes.is_empty() && writes.rows.is_empty();
         let Some(timeout) = writes.timeout.filter(|_| !nothing) else {
             return tables::write(&mut self.tx, self.limit, plan, writes).await;
         };
-        timeout::set(&mut self.tx, self.config, timeout).await?;
+        timeout::set(&mut self.tx, self.limit, self.limits, timeout).await?;
         let timed = self.writer(Some(timeout));
         timed.write(&mut self.tx, plan, writes).await?;
-        timeout::reset(&mut self.tx, self.config).await?;
+        timeout::reset(&mut self.tx, self.limit, self.limits).await?;
         Ok(())
     }
 
@@ -180,7 +202,8 @@ impl Work for PostgresWork<'_> {
     ) -> Result<Result<(), Fault>, Failed> {
         let patience = savepoint::Patience {
             limit: self.limit,
-            config: self.config,
+            limits: self.limits,
+            idle: self.config.idle_in_transaction_timeout,
             timeout,
         };
         savepoint::handle(&mut self.tx, patience, handler, event).await
@@ -209,7 +232,8 @@ impl Work for PostgresWork<'_> {
                 known()
                     .map(|known| known.sync_id)
                     .collect::<Vec<Option<Uuid>>>(),
-            );
+            )
+            .bind(known().map(|known| known.ended).collect::<Vec<_>>());
         run(self.limit, save.execute(&mut *self.tx)).await?;
         Ok(())
     }
@@ -309,6 +333,7 @@ fn known(row: &PgRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Error>
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: row.try_get(4)?,
+        ended: row.try_get(8)?,
     };
     Ok(Some(known))
 }

@@ -24,6 +24,8 @@ pub(super) const MOST: usize = 100_000;
 pub(super) struct Look {
     /// How many rows were compared: the larger side's.
     pub(super) rows: u64,
+    /// How many rows the replica has.
+    pub(super) ours: u64,
     pub(super) ranges: u32,
     pub(super) ranges_differing: u32,
     /// How many rows were exchanged for the sake of ranges that differ.
@@ -127,6 +129,7 @@ pub(super) async fn sums<R: ReplicaReader, M: MasterSide>(
     };
     Ok(Look {
         rows: ours.rows().max(theirs.rows()),
+        ours: ours.rows(),
         ranges: count,
         ranges_differing: u32::try_from(differing.len()).unwrap_or(u32::MAX),
         groups: groups(differing),

@@ -21,7 +21,7 @@ mod table;
 
 use std::{collections::HashMap, time::Duration};
 
-use cqrs_core::{CqrsId, QueueName, StoreError, content::ContentHasher};
+use cqrs_core::{CqrsId, QueueName, StoreError, content::ContentHasher, reconcile::Difference};
 
 #[cfg(feature = "reconcile")]
 pub use direct::DirectMaster;
@@ -33,9 +33,12 @@ pub use remote::RemoteMaster;
 pub use report::{FoundKey, FoundRow, FoundState, Reconciled};
 pub use table::ReconcileTable;
 
-use self::{compare::Comparer, look::Scanner};
+use self::{
+    compare::{Compared, Comparer},
+    look::{Look, Scanner},
+};
 use crate::{
-    Models, ReplicaSession, TableModel,
+    DeleteLimit, Models, ReplicaSession, TableModel, TooManyDeletes,
     apply::Failed,
     table::{Description, TablePlan},
 };
@@ -48,6 +51,8 @@ pub struct ReconcileOptions {
     pub queue: QueueName,
     /// Whether what is wrong is mended.
     pub repair: bool,
+    /// How many rows may be deleted. If there are more, nothing is mended.
+    pub max_deletes: DeleteLimit,
     /// How long it waits for what is on its way, and after repairing for what was sent.
     pub patience: Duration,
     /// How many rows of the replica a second are read at most.
@@ -61,6 +66,7 @@ impl ReconcileOptions {
         Self {
             queue,
             repair: false,
+            max_deletes: DeleteLimit::Tenth,
             patience: Duration::from_secs(30),
             rate: None,
         }
@@ -87,6 +93,7 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
     let mut table = reader.table(&options.queue, cqrs_id, model).await?;
     let theirs = master.model(cqrs_id).await;
     let theirs = theirs.map_err(ReconcileError::Master)?;
+    let (not_compared, not_published) = table.unpublished(&theirs.fields);
     let fields = table.restrict(&theirs.fields);
     let hasher = ContentHasher::of_fields(fields.clone());
     let mut scanner = Scanner {
@@ -124,6 +131,8 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         first.extend(compared.into_iter().filter(|row| row.difference.is_some()));
     }
     let mut report = Reconciled::new(cqrs_id, &look);
+    report.not_compared = not_compared;
+    report.not_published = not_published;
     let mut sides = Comparer {
         master,
         reader: &mut reader,
@@ -176,7 +185,10 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         .iter()
         .filter_map(|row| Some(FoundRow::new(row, row.difference?)));
     report.found = found.collect();
-    if options.repair && !wrong.is_empty() {
+    if options.repair {
+        report.refused = refused(&wrong, &look, options);
+    }
+    if options.repair && report.refused.is_none() && !wrong.is_empty() {
         let mut session = store.session().await?;
         repair::repair(&mut sides, &mut session, models, &options.queue, &wrong).await?;
         session.close().await;
@@ -192,6 +204,19 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
     }
     reader.close().await;
     Ok(report)
+}
+
+/// Why nothing is to be mended: a wrong master would have its rows sent as well as ours deleted.
+fn refused(wrong: &[Compared], look: &Look, options: &ReconcileOptions) -> Option<TooManyDeletes> {
+    let extra = |row: &&Compared| row.difference == Some(Difference::Extra);
+    let deletes = wrong.iter().filter(extra).count() as u64;
+    // Of more differences than a round deals with, the next rounds would delete their share.
+    let rows = if look.more { 0 } else { look.ours };
+    let checked = options.max_deletes.check(deletes, rows);
+    checked.err().map(|refused| TooManyDeletes {
+        rows: refused.rows.max(look.ours),
+        ..refused
+    })
 }
 
 /// Which models can be reconciled.

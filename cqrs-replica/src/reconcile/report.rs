@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{compare::Compared, fence::Behind, look::Look};
+use crate::TooManyDeletes;
 
 /// How many rows are shown to people.
 const SHOWN: usize = 20;
@@ -31,6 +32,12 @@ pub struct Reconciled {
     pub late: BTreeMap<&'static str, u64>,
     /// Whether there are more differences than one round deals with.
     pub more: bool,
+    /// Fields that the replica keeps and the master does not publish, so that they were not compared.
+    pub not_compared: Vec<String>,
+    /// Those of them that the model's `columns` names and its `optional` does not: no event can be applied.
+    pub not_published: Vec<String>,
+    /// Why nothing was mended.
+    pub refused: Option<TooManyDeletes>,
 }
 
 /// A row that differs.
@@ -86,6 +93,9 @@ impl Reconciled {
             found: Vec::new(),
             late: BTreeMap::new(),
             more: look.more,
+            not_compared: Vec::new(),
+            not_published: Vec::new(),
+            refused: None,
         }
     }
 
@@ -102,7 +112,7 @@ impl Reconciled {
     /// Whether there is nothing to be done about.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.left() == 0 && !self.more
+        self.left() == 0 && !self.more && self.not_published.is_empty()
     }
 
     /// How many rows differ in each way, and were not mended.
@@ -163,9 +173,8 @@ impl fmt::Display for Reconciled {
         let name = &self.cqrs_id;
         write!(f, "{name}: {} compared", rows(self.rows))?;
         if self.found.is_empty() && self.late.is_empty() {
-            return write!(f, ", equal");
-        }
-        if self.found.is_empty() {
+            write!(f, ", equal")?;
+        } else if self.found.is_empty() {
             write!(f, ", none is wrong")?;
         } else {
             let repaired = self.found.len() as u64 - self.left();
@@ -176,6 +185,16 @@ impl fmt::Display for Reconciled {
         }
         if self.more {
             write!(f, ", and there are more: run it again after these")?;
+        }
+        if !self.not_compared.is_empty() {
+            let fields = self.not_compared.join(", ");
+            write!(
+                f,
+                "\n  not compared: {fields}: the master does not publish it"
+            )?;
+        }
+        if let Some(refused) = &self.refused {
+            write!(f, "\n  not mended: {refused}")?;
         }
         for (what, count) in &self.late {
             write!(f, "\n  late: {}: {what}", rows(*count))?;

@@ -69,7 +69,7 @@ impl ReconcileTable {
             let column = self.column(at);
             Some(FilterColumn {
                 sql: sql(column, alias),
-                type_name: base_type(column),
+                type_name: column.base.clone(),
             })
         })?;
         self.condition = condition.sql;
@@ -79,6 +79,21 @@ impl ReconcileTable {
     /// What rows of pages meet.
     pub(crate) fn condition(&self) -> &str {
         &self.condition
+    }
+
+    /// The fields that the replica keeps and the master does not publish, and those of them that every
+    /// event has to have.
+    pub(crate) fn unpublished(&self, published: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+        let fields = self.fields.iter().map(|(name, _)| name);
+        let unpublished: Vec<_> = fields
+            .filter(|name| !published.contains(*name))
+            .cloned()
+            .collect();
+        let demanded = unpublished
+            .iter()
+            .filter(|name| self.plan.demanded.contains(name));
+        let demanded = demanded.cloned().collect();
+        (unpublished, demanded)
     }
 
     /// Leaves out the fields that the master does not publish, and answers which are left.
@@ -92,7 +107,7 @@ impl ReconcileTable {
         match self.plan.key.as_slice() {
             [one] => {
                 let column = self.column(*one);
-                key_text(self.dialect, &sql(column, alias), &base_type(column))
+                key_text(self.dialect, &sql(column, alias), &column.base)
             }
             _ => self.key_json(alias),
         }
@@ -100,19 +115,7 @@ impl ReconcileTable {
 
     /// The key of a row as JSON text.
     pub(crate) fn key_json(&self, alias: &str) -> String {
-        let parts: Vec<_> = self
-            .plan
-            .key
-            .iter()
-            .map(|&at| {
-                let column = self.column(at);
-                key_json(self.dialect, &sql(column, alias), &base_type(column))
-            })
-            .collect();
-        match parts.as_slice() {
-            [one] => one.clone(),
-            parts => format!("'[' || {} || ']'", parts.join(" || ',' || ")),
-        }
+        self.plan.key_json(self.dialect, alias)
     }
 
     /// The fields of a row as JSON text.
@@ -130,7 +133,7 @@ impl ReconcileTable {
                 } else {
                     json_form
                 };
-                let value = form(self.dialect, &sql(column, alias), &base_type(column));
+                let value = form(self.dialect, &sql(column, alias), &column.base);
                 format!("{name} || {value}")
             })
             .collect();
@@ -176,15 +179,4 @@ impl ReconcileTable {
 
 fn sql(column: &Column, alias: &str) -> String {
     format!("{alias}.{}", quoted(&column.name))
-}
-
-/// The column's type without a length: `timestamp(3) with time zone` is a time like any.
-fn base_type(column: &Column) -> String {
-    match (column.type_name.find('('), column.type_name.find(')')) {
-        (Some(open), Some(close)) if open < close => {
-            let (before, after) = (&column.type_name[..open], &column.type_name[close + 1..]);
-            format!("{before}{after}")
-        }
-        _ => column.type_name.clone(),
-    }
 }

@@ -17,6 +17,7 @@ fn live(revision: i64, at: i64) -> Known {
         deleted: false,
         counted: true,
         sync_id: None,
+        ended: None,
     }
 }
 
@@ -42,6 +43,7 @@ fn terms() -> Terms {
     Terms {
         tolerance: TimeDelta::seconds(T),
         sync_downgrade: false,
+        restores: false,
         in_step: false,
         waited: false,
     }
@@ -79,6 +81,43 @@ fn timed(known: Known, message: Facts, expected: Decision) {
             "{known:?} <- {message:?}"
         );
     }
+}
+
+#[test]
+fn what_is_from_before_a_delete_is_of_an_earlier_life() {
+    let reborn = after(
+        Some(&Known {
+            counted: false,
+            ..deleted(1, 30)
+        }),
+        &Facts {
+            counted: false,
+            ..facts(Signal::Save, 0, 60)
+        },
+    );
+    assert_eq!(reborn.ended, Some(time(30)));
+    timed(reborn, facts(Signal::Save, 5, 20), STALE);
+    timed(reborn, facts(Signal::Save, 5, 30), STALE);
+    timed(reborn, facts(Signal::Sync, 5, 20), STALE);
+    timed(reborn, facts(Signal::Sync, 1, 30), APPLY);
+    timed(reborn, facts(Signal::Save, 1, 31), APPLY);
+    // It is remembered for as long as this life lasts.
+    let later = after(Some(&reborn), &facts(Signal::Save, 1, 61));
+    assert_eq!(later.ended, Some(time(30)));
+    // Revisions that begin again at 0 say that the delete is still to come.
+    let known = Known {
+        counted: false,
+        ..live(5, 20)
+    };
+    let restarted = after(
+        Some(&known),
+        &Facts {
+            counted: false,
+            ..facts(Signal::Save, 0, 60)
+        },
+    );
+    assert_eq!(restarted.ended, Some(time(20)));
+    timed(restarted, facts(Signal::Save, 4, 19), STALE);
 }
 
 #[test]
@@ -215,6 +254,27 @@ fn timed_sync() {
     timed(deleted(3, 0), facts(Signal::Sync, 0, 1), APPLY);
     timed(deleted(3, 0), facts(Signal::Sync, 0, 0), APPLY);
     timed(deleted(3, 0), facts(Signal::Sync, 9, -1), GONE);
+}
+
+/// A removal by comparison leaves a tombstone that does not count, of the state that it has removed.
+#[test]
+fn a_dump_brings_back_the_very_state_that_was_removed() {
+    let removed = Known {
+        counted: false,
+        ..deleted(3, 0)
+    };
+    let loads = Terms {
+        restores: true,
+        ..terms()
+    };
+    let save = |revision, at| facts(Signal::Save, revision, at);
+    let judged = |known: &Known, message: Facts| judge(Some(known), &message, &loads);
+    assert_eq!(judged(&removed, save(3, 0)), APPLY);
+    assert_eq!(judged(&removed, save(3, -1)), GONE);
+    // A late message does not, and what the master has deleted stays deleted.
+    assert_eq!(judge(Some(&removed), &save(3, 0), &terms()), GONE);
+    assert_eq!(judged(&deleted(4, 1), save(3, 0)), GONE);
+    assert_eq!(judged(&deleted(3, 0), save(3, 0)), GONE);
 }
 
 #[test]

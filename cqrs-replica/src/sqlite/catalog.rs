@@ -38,37 +38,58 @@ pub(super) async fn describe(
         return Ok(None);
     }
     // An integer primary key has no index of its own.
-    description.unique.push(primary.into_values().collect());
+    let primary: Vec<String> = primary.into_values().collect();
+    description.all_unique.push(primary.clone());
+    description.unique.push(primary);
     let keys = sqlx::query_as(sql::DESCRIBE_KEYS)
         .bind(schema)
         .bind(name.table);
-    let keys: Vec<(String, Option<String>)> = run(limit, keys.fetch_all(&mut *connection)).await?;
-    let mut indexes: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
-    for (index, column) in keys {
-        let columns = indexes.entry(index).or_insert_with(|| Some(Vec::new()));
+    let keys: Vec<(String, Option<String>, bool)> =
+        run(limit, keys.fetch_all(&mut *connection)).await?;
+    let mut indexes: BTreeMap<String, (Option<Vec<String>>, bool)> = BTreeMap::new();
+    for (index, column, partial) in keys {
+        let first = || (Some(Vec::new()), partial);
+        let (columns, _) = indexes.entry(index).or_insert_with(first);
         *columns = columns.take().zip(column).map(|(mut columns, column)| {
             columns.push(column);
             columns
         });
     }
-    description.unique.extend(indexes.into_values().flatten());
+    for (columns, partial) in indexes.into_values() {
+        let Some(columns) = columns else { continue };
+        if !partial {
+            description.unique.push(columns.clone());
+        }
+        description.all_unique.push(columns);
+    }
     description.references = references::describe(&mut *connection, limit, name).await?;
-    let referenced = sqlx::query_scalar(sql::IS_REFERENCED)
-        .bind(schema)
-        .bind(name.table);
-    description.is_referenced = run(limit, referenced.fetch_one(connection)).await?;
+    description.referring = references::referring(connection, limit, name).await?;
     Ok(Some(description))
 }
 
 fn column(row: &SqliteRow) -> Result<(Column, i64), sqlx::Error> {
+    let type_name: String = row.try_get(1)?;
     let column = Column {
         name: row.try_get(0)?,
-        type_name: row.try_get(1)?,
+        base: without_length(&type_name),
+        type_name,
+        bytes_within: false,
+        identity: false,
         not_null: row.try_get(2)?,
         has_default: row.try_get(3)?,
         writable: row.try_get(4)?,
+        loose: row.try_get(6)?,
     };
     Ok((column, row.try_get(5)?))
+}
+
+fn without_length(type_name: &str) -> String {
+    match (type_name.find('('), type_name.find(')')) {
+        (Some(open), Some(close)) if open < close => {
+            format!("{}{}", &type_name[..open], &type_name[close + 1..])
+        }
+        _ => type_name.to_owned(),
+    }
 }
 
 /// Whether a column keeps a value. The database names the column itself when a strict table

@@ -12,14 +12,16 @@ use sqlx::{Connection, SqliteConnection as Driver};
 use uuid::Uuid;
 
 use super::{
-    SqliteReplica, bookkeeping, broker_letters, catalog, error::run, letters, references,
+    SqliteReplica, bookkeeping, broker_letters, catalog,
+    error::{self, run},
+    letters, obstructing, references,
     work::SqliteWork,
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::Backend,
     letter::{NewLetter, TakenLetter, Violated},
-    table::{Description, Reference, TablePlan},
+    table::{Description, Obstructing, Reference, Row, TablePlan},
 };
 
 /// How long a statement may take beside its wait for the lock.
@@ -49,11 +51,20 @@ impl Backend for SqliteConnection {
     type Store = SqliteReplica;
     type Work<'w> = SqliteWork<'w>;
 
+    fn refuses(error: &StoreError) -> bool {
+        error::refuses(error)
+    }
+
     async fn begin(&mut self) -> Result<SqliteWork<'_>, StoreError> {
         // A deferred transaction that has read fails when another process has written meanwhile.
         let begin = self.connection.begin_with("begin immediate");
         let transaction = run(self.limit, begin).await?;
         Ok(SqliteWork::new(transaction, self.limit))
+    }
+
+    /// Whoever writes holds the whole file: no other message would get through.
+    fn is_hindered(_: &StoreError) -> bool {
+        false
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {
@@ -81,6 +92,16 @@ impl Backend for SqliteConnection {
         rows: &[Vec<Cow<'_, RawValue>>],
     ) -> Result<Option<Vec<usize>>, StoreError> {
         references::orphans(&mut self.connection, self.limit, plan, reference, rows).await
+    }
+
+    async fn obstructing(
+        &mut self,
+        plan: &TablePlan,
+        rows: &Obstructing<'_>,
+        model: Option<&TablePlan>,
+        items: &[Row<'_>],
+    ) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+        obstructing::find(&mut self.connection, self.limit, plan, rows, model, items).await
     }
 
     async fn constraint_columns(&mut self, violated: &Violated) -> Result<Vec<String>, StoreError> {

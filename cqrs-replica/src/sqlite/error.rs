@@ -7,6 +7,8 @@ use cqrs_core::{
     database::{sqlite::classify, within},
 };
 
+use sqlx::{error::DatabaseError, sqlite::SqliteError};
+
 use crate::{
     apply::Failed,
     letter::{Fault, Reason, in_words},
@@ -40,9 +42,13 @@ fn failed(error: sqlx::Error) -> Failed {
         (Some(CONSTRAINT_DATATYPE | MISMATCH), Some(message)) => Fault::new(Reason::Type, message),
         (Some(TOO_BIG), Some(message)) => Fault::new(Reason::TooLong, message),
         (Some(_), Some(message)) if is_reference(&error) => Fault::reference(message),
-        (Some(code), Some(message)) if code & 0xff == CONSTRAINT => {
-            Fault::new(Reason::Constraint, message)
-        }
+        (Some(code), Some(message)) if code & 0xff == CONSTRAINT => Fault {
+            unique: matches!(
+                code,
+                CONSTRAINT_UNIQUE | CONSTRAINT_PRIMARYKEY | CONSTRAINT_ROWID
+            ),
+            ..Fault::new(Reason::Constraint, message)
+        },
         _ => match classify(error) {
             StoreError::Schema { problem, .. } => Fault::new(Reason::Schema, problem),
             StoreError::Backend(error) => Fault::new(Reason::Database, in_words(&*error)),
@@ -119,6 +125,20 @@ fn any_cause(error: &(dyn Error + 'static), is: impl Fn(Cause<'_>) -> bool) -> b
     false
 }
 
+/// Whether a statement of ours is refused for the sake of a value in it: one beyond a limit, or of
+/// a type that a strict table does not take.
+pub(super) fn refuses(error: &StoreError) -> bool {
+    let StoreError::Backend(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<SqliteError>()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok());
+    matches!(code, Some(TOO_BIG | MISMATCH | CONSTRAINT_DATATYPE))
+        || matches!(source.downcast_ref(), Some(sqlx::Error::Encode(_)))
+}
+
 /// The extended result code (<https://www.sqlite.org/rescode.html>).
 fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
@@ -128,5 +148,8 @@ const TOO_BIG: u32 = 18;
 const CONSTRAINT: u32 = 19;
 const MISMATCH: u32 = 20;
 const CONSTRAINT_FOREIGNKEY: u32 = 787;
+const CONSTRAINT_PRIMARYKEY: u32 = 1555;
+const CONSTRAINT_UNIQUE: u32 = 2067;
+const CONSTRAINT_ROWID: u32 = 2579;
 const CONSTRAINT_TRIGGER: u32 = 1811;
 const CONSTRAINT_DATATYPE: u32 = 3091;

@@ -57,6 +57,43 @@ pub(super) async fn describe(
         .collect())
 }
 
+/// The foreign keys that refer to a table, and whether they keep its rows.
+pub(super) async fn referring(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    name: TableName<'_>,
+) -> Result<Vec<(Reference, bool)>, StoreError> {
+    type Part = (String, String, String, Option<String>, bool);
+    let describe = sqlx::query_as(sql::DESCRIBE_REFERRING)
+        .bind(name.schema.unwrap_or("main"))
+        .bind(name.table);
+    let parts: Vec<Part> = run(limit, describe.fetch_all(connection)).await?;
+    let mut found: Vec<(String, Reference, bool)> = Vec::new();
+    for (id, table, column, target, keeps) in parts {
+        if found.last().is_none_or(|(last, ..)| *last != id) {
+            let table = TableName {
+                schema: name.schema,
+                table: &table,
+            };
+            let reference = Reference {
+                name: None,
+                columns: Vec::new(),
+                table: table.quoted(),
+                referenced: Vec::new(),
+            };
+            found.push((id, reference, keeps));
+        }
+        if let Some((_, reference, _)) = found.last_mut() {
+            reference.columns.push(column);
+            reference.referenced.extend(target);
+        }
+    }
+    Ok(found
+        .into_iter()
+        .map(|(_, reference, keeps)| (reference, keeps))
+        .collect())
+}
+
 fn part(row: &SqliteRow) -> Result<(i64, String, String, Option<String>), sqlx::Error> {
     Ok((
         row.try_get(0)?,

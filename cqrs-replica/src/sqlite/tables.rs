@@ -1,6 +1,6 @@
 //! Writing to the user's tables, row by row: bound values keep what JSON functions would round.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
@@ -10,7 +10,7 @@ use crate::{
     apply::Failed,
     letter::{Fault, Reason},
     step::WriteTable,
-    table::{TablePlan, TableWrites, checked, key_parts, quoted},
+    table::{Row, TablePlan, TableWrites, checked, key_parts, quoted},
 };
 
 /// Writes to a table for a hook.
@@ -30,6 +30,14 @@ impl WriteTable<SqliteReplica> for TableWriter {
     }
 }
 
+/// A statement on one row.
+struct Statement<'w> {
+    sql: Arc<str>,
+    row: Row<'w>,
+    /// Whether it must make or change the row.
+    writes: bool,
+}
+
 /// Deletes, then upserts.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
@@ -39,26 +47,79 @@ pub(super) async fn write(
 ) -> Result<(), Failed> {
     if !writes.deletes.is_empty() {
         let sql = plan.statement(&[], |plan, _| delete(plan));
-        for key in &writes.deletes {
-            let mut delete = sqlx::query(checked(&sql));
-            for (&column, part) in plan.key.iter().zip(key_parts(key)) {
-                delete = value(plan, column, &part)?.bind(delete);
-            }
-            try_run(limit, delete.execute(&mut *connection)).await?;
-        }
+        let delete = |&key| Statement {
+            sql: Arc::clone(&sql),
+            row: Row {
+                key,
+                values: Vec::new(),
+            },
+            writes: false,
+        };
+        let deletes = writes.deletes.iter().map(delete).collect();
+        in_some_order(connection, limit, plan, deletes).await?;
     }
+    let mut upserts = Vec::with_capacity(writes.rows.len());
     for (columns, rows) in plan.by_columns(&writes.rows) {
         let sql = plan.statement(&columns, upsert);
-        for row in rows {
-            let mut upsert = sqlx::query(checked(&sql));
-            for (&column, part) in plan.key.iter().zip(key_parts(row.key)) {
-                upsert = value(plan, column, &part)?.bind(upsert);
+        upserts.extend(rows.into_iter().map(|row| Statement {
+            sql: Arc::clone(&sql),
+            row: row.clone(),
+            writes: true,
+        }));
+    }
+    in_some_order(connection, limit, plan, upserts).await
+}
+
+/// Runs statements, those later that a foreign key refuses: rows of one table may refer to each other,
+/// and each statement is judged by itself.
+async fn in_some_order(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    plan: &TablePlan,
+    mut statements: Vec<Statement<'_>>,
+) -> Result<(), Failed> {
+    while !statements.is_empty() {
+        let count = statements.len();
+        let mut refused = None;
+        let mut left = Vec::new();
+        for statement in statements {
+            match run(connection, limit, plan, &statement).await {
+                Ok(()) => {}
+                Err(failed) if failed.is_reference() => {
+                    refused = Some(failed);
+                    left.push(statement);
+                }
+                Err(failed) => return Err(failed),
             }
-            for (column, json) in &row.values {
-                upsert = value(plan, *column, RawValue::get(json))?.bind(upsert);
-            }
-            try_run(limit, upsert.execute(&mut *connection)).await?;
         }
+        match refused {
+            Some(failed) if left.len() == count => return Err(failed),
+            _ => {}
+        }
+        // Often they came in just the wrong order.
+        left.reverse();
+        statements = left;
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    plan: &TablePlan,
+    statement: &Statement<'_>,
+) -> Result<(), Failed> {
+    let mut query = sqlx::query(checked(&statement.sql));
+    for (&column, part) in plan.key.iter().zip(key_parts(statement.row.key)) {
+        query = value(plan, column, &part)?.bind(query);
+    }
+    for (column, json) in &statement.row.values {
+        query = value(plan, *column, RawValue::get(json))?.bind(query);
+    }
+    let done = try_run(limit, query.execute(connection)).await?;
+    if statement.writes {
+        plan.check_written(&plan.key, 1, done.rows_affected())
+            .map_err(refused)?;
     }
     Ok(())
 }
@@ -68,31 +129,39 @@ pub(super) fn value<'j>(
     column: usize,
     json: &'j str,
 ) -> Result<super::values::Value<'j>, Failed> {
-    bindable(&plan.columns[column], json).map_err(|error| Failed::Fault {
-        fault: Fault::new(Reason::Type, error),
-        lost: false,
-    })
+    bindable(&plan.columns[column], json).map_err(|error| refused(Fault::new(Reason::Type, error)))
+}
+
+fn refused(fault: Fault) -> Failed {
+    Failed::Fault { fault, lost: false }
 }
 
 fn delete(plan: &TablePlan) -> String {
-    let on: Vec<String> = plan
-        .key
-        .iter()
-        .map(|&column| format!("{} = ?", quoted(&plan.columns[column].name)))
-        .collect();
     format!(
-        "-- cqrs-replica: delete\ndelete from {} where {}",
+        "-- cqrs-replica: delete\ndelete from {} as t where {}",
         plan.table,
-        on.join(" and ")
+        key_is(plan, "t")
     )
+}
+
+/// Whether a row is the one of the key that is bound first.
+pub(super) fn key_is(plan: &TablePlan, alias: &str) -> String {
+    let parts = plan.key.iter().enumerate().map(|(place, &column)| {
+        let (name, place) = (quoted(&plan.columns[column].name), place + 1);
+        // The first finds the row by the index, the second holds only the same text for equal.
+        format!("{alias}.{name} = ?{place} and {alias}.{name} = ?{place} collate binary")
+    });
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn upsert(plan: &TablePlan, columns: &[usize]) -> String {
     format!(
-        "-- cqrs-replica: upsert\ninsert into {} ({}) values ({})\n{}",
+        "-- cqrs-replica: upsert\ninsert into {} as t ({}) values ({})\n{}",
         plan.table,
         plan.list(columns, ""),
         vec!["?"; columns.len()].join(", "),
-        plan.on_conflict(columns),
+        plan.on_conflict(columns, |name| format!(
+            "t.{name} = excluded.{name} collate binary"
+        )),
     )
 }

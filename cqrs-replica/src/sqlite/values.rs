@@ -9,6 +9,8 @@
 //! | string for a column whose type says `BLOB`, `BINARY` or `BYTEA` | the bytes of its base64 |
 //! | object, array | its text |
 //!
+//! A column of type `STRING` is one for numbers to `SQLite`, which makes 7 of `007`; that is refused.
+//!
 //! A column of numeric type (`NUMERIC`, `DECIMAL`, `INTEGER`) would round a number of more digits
 //! than a float has; that is refused. Declare such a column as text.
 
@@ -55,6 +57,8 @@ enum Affinity {
     Bytes,
     Real,
     Numeric,
+    /// Numeric as well, though it is called `STRING`.
+    MisnamedText,
 }
 
 fn affinity(column: &Column) -> Affinity {
@@ -70,6 +74,8 @@ fn affinity(column: &Column) -> Affinity {
         Affinity::None
     } else if has("REAL") || has("FLOA") || has("DOUB") {
         Affinity::Real
+    } else if has("STRING") {
+        Affinity::MisnamedText
     } else {
         Affinity::Numeric
     }
@@ -104,6 +110,17 @@ pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Result<Value<'j>, 
                     .map(Value::Bytes)
                     .map_err(|_| problem("takes bytes as base64 text, which this string is not"))?,
                 (_, Affinity::Text | Affinity::None) => Value::Text(text),
+                (number, Affinity::MisnamedText) if is_number(number.trim()) => {
+                    match number.parse::<i64>() {
+                        Ok(integer) if integer.to_string() == number => Value::Integer(integer),
+                        _ => {
+                            return Err(problem(
+                                "makes a number of this string: declare it as text",
+                            ));
+                        }
+                    }
+                }
+                (_, Affinity::MisnamedText) => Value::Text(text),
                 // What Python writes of floats, made strings by the wire codec.
                 ("NaN", _) => Value::Null,
                 ("Infinity", Affinity::Real) => Value::Real(f64::INFINITY),
@@ -120,7 +137,11 @@ pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Result<Value<'j>, 
             if let Ok(integer) = json.parse() {
                 return Ok(Value::Integer(integer));
             }
-            if matches!(affinity, Affinity::Numeric | Affinity::Integer) && !is_kept(json) {
+            let rounds = matches!(
+                affinity,
+                Affinity::Numeric | Affinity::MisnamedText | Affinity::Integer
+            );
+            if rounds && !is_kept(json) {
                 return Err(rounded());
             }
             Value::Text(json.into())
@@ -154,9 +175,13 @@ mod tests {
         Column {
             name: "c".to_owned(),
             type_name: declared.to_owned(),
+            base: declared.to_owned(),
+            bytes_within: false,
+            identity: false,
             not_null: false,
             has_default: false,
             writable: true,
+            loose: false,
         }
     }
 
@@ -211,6 +236,13 @@ mod tests {
         );
         assert_eq!(stored("text", r#"{"a":1.10}"#), Some(text(r#"{"a":1.10}"#)));
         assert_eq!(stored("integer", "\"12\""), Some(text("12")));
+        // Not a type of texts.
+        assert_eq!(stored("string", "\"007\""), None);
+        assert_eq!(stored("string", "\"1.10\""), None);
+        assert_eq!(stored("string", "\" 7\""), None);
+        assert_eq!(stored("string", "\"12\""), Some(Value::Integer(12)));
+        assert_eq!(stored("string", "\"NaN\""), Some(text("NaN")));
+        assert_eq!(stored("string", "\"a7\""), Some(text("a7")));
         assert_eq!(
             stored("varbinary(9)", "\"aGk=\""),
             Some(Value::Bytes(b"hi".to_vec()))

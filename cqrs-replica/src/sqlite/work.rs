@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
-use cqrs_core::{CqrsId, Event, QueueName, StoreError, database::sqlite::classify};
+use chrono::{DateTime, Utc};
+use cqrs_core::{CqrsId, Event, InstanceKey, QueueName, StoreError, database::sqlite::classify};
 use serde::Serialize;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::{
     SqliteReplica,
     error::{run, try_run},
-    letters, savepoint, sql,
-    stored::{optional_uuid, time},
+    letters, room, savepoint, sql,
+    stored::{optional_time, optional_uuid, time},
     tables::{self, TableWriter},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
-    table::{TablePlan, TableWrites},
+    table::{self, TablePlan, TableWrites},
 };
 
 /// A transaction with its limits.
@@ -117,6 +117,12 @@ impl Work for SqliteWork<'_> {
         Ok(locked)
     }
 
+    async fn held_since(&mut self, queue: &QueueName) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let held = sqlx::query(sql::HELD_SINCE).bind(queue.as_str());
+        let row = run(self.limit, held.fetch_one(&mut *self.tx)).await?;
+        optional_time(&row, 0).map_err(classify)
+    }
+
     async fn others(
         &mut self,
         queue: &QueueName,
@@ -144,6 +150,15 @@ impl Work for SqliteWork<'_> {
         rows.iter()
             .map(|row| letters::other(row).map_err(classify))
             .collect()
+    }
+
+    async fn make_room(
+        &mut self,
+        plan: &TablePlan,
+        rows: &[table::Row<'_>],
+        deletes: &[&InstanceKey],
+    ) -> Result<(), Failed> {
+        room::make(&mut self.tx, self.limit, plan, rows, deletes).await
     }
 
     async fn write(&mut self, plan: &TablePlan, writes: &TableWrites<'_>) -> Result<(), Failed> {
@@ -182,6 +197,7 @@ impl Work for SqliteWork<'_> {
                     deleted,
                     counted,
                     known.sync_id,
+                    known.ended.map(|ended| ended.timestamp_micros()),
                 )
             })
             .collect();
@@ -286,6 +302,7 @@ fn known(row: &SqliteRow, locked: &mut Locked) -> Result<Option<Known>, sqlx::Er
         deleted: row.try_get(2)?,
         counted: row.try_get(3)?,
         sync_id: optional_uuid(row, 4)?,
+        ended: optional_time(row, 8)?,
     };
     Ok(Some(known))
 }

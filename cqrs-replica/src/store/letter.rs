@@ -17,6 +17,7 @@ pub struct Letter {
     /// |---|---|
     /// | `unreadable` | the body is no event |
     /// | `missing_column` | a column must have a value, and the data has none for it |
+    /// | `missing_field` | the data lacks a field that the model's `columns` names |
     /// | `type` | a column's type does not take the value |
     /// | `too_long` | the value is too long for the column |
     /// | `constraint` | a unique, check, exclusion or not-null constraint is violated |

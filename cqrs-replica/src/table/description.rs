@@ -14,10 +14,13 @@ pub struct Description {
     pub(crate) columns: Vec<Column>,
     /// The column sets of the unique indexes that an upsert can name.
     pub(crate) unique: Vec<Vec<String>>,
+    /// Those of all unique indexes on columns.
+    pub(crate) all_unique: Vec<Vec<String>>,
     /// Its foreign keys.
     pub(crate) references: Vec<Reference>,
-    /// Whether foreign keys refer to it.
-    pub(crate) is_referenced: bool,
+    /// The foreign keys that refer to it, each with the table that has it, and whether it keeps a row
+    /// from being deleted.
+    pub(crate) referring: Vec<(Reference, bool)>,
     /// Whether something runs before a row is inserted and may fill columns in.
     pub(crate) has_before_trigger: bool,
 }
@@ -28,16 +31,25 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Its type, in the database's words.
     pub(crate) type_name: String,
+    /// The type behind it, which a domain has another name for, without a length.
+    pub(crate) base: String,
+    /// Whether its type is made of others among which there are bytes.
+    pub(crate) bytes_within: bool,
+    /// Whether it gives its values itself, unless told otherwise when a row is inserted, and keeps them.
+    pub(crate) identity: bool,
     pub(crate) not_null: bool,
     pub(crate) has_default: bool,
     /// Whether a value may be given: not so for generated columns.
     pub(crate) writable: bool,
+    /// Whether a unique index takes different texts for equal, as `citext` and collations that ignore
+    /// case do.
+    pub(crate) loose: bool,
 }
 
 impl Column {
     /// Whether its type is one for bytes, which come as base64 text.
     pub(crate) fn holds_bytes(&self) -> bool {
-        let declared = self.type_name.to_ascii_uppercase();
+        let declared = self.base.to_ascii_uppercase();
         ["BYTEA", "BLOB", "BINARY"]
             .iter()
             .any(|word| declared.contains(word))
@@ -50,6 +62,24 @@ impl Description {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// The columns of each unique index but that of the key, of this too if it is `loose`.
+    pub(crate) fn unique_beside(&self, key: &[usize], loose: bool) -> Vec<Vec<usize>> {
+        let mut unique: Vec<Vec<usize>> = Vec::new();
+        for names in &self.all_unique {
+            let columns: Option<Vec<usize>> =
+                names.iter().map(|name| self.position(name)).collect();
+            let Some(columns) = columns else {
+                continue;
+            };
+            let is_key =
+                columns.len() == key.len() && columns.iter().all(|column| key.contains(column));
+            if !columns.is_empty() && (!is_key || loose) && !unique.contains(&columns) {
+                unique.push(columns);
+            }
+        }
+        unique
+    }
+
     /// All that keeps the model from being applied to this table, each with its remedy.
     pub(crate) fn problems(&self, model: &TableModel) -> Vec<String> {
         let mut problems = Vec::new();
@@ -57,7 +87,25 @@ impl Description {
         if let Some(mapping) = &model.columns {
             self.check_mapping(model, mapping, &mut problems);
         }
+        self.check_bytes(model, &mut problems);
         problems
+    }
+
+    /// Bytes travel as base64, which cannot be told from other texts within a value of several parts.
+    fn check_bytes(&self, model: &TableModel, problems: &mut Vec<String>) {
+        let is_fed = |name: &String| match &model.columns {
+            Some(mapping) => mapping.iter().any(|(_, column)| column == name),
+            None => true,
+        };
+        for column in &self.columns {
+            if column.bytes_within && (is_fed(&column.name) || model.key.contains(&column.name)) {
+                problems.push(format!(
+                    "column {:?} of table {:?} is of type {}, which has bytes within: no form is known \
+                     for them; use `bytea` or `bytea[]`, or leave the column out by `columns`",
+                    column.name, model.table, column.type_name
+                ));
+            }
+        }
     }
 
     fn check_key(&self, model: &TableModel, problems: &mut Vec<String>) {

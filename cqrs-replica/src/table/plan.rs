@@ -23,9 +23,13 @@ pub struct TablePlan {
     pub(crate) columns: Vec<Column>,
     /// Those of the key, in the model's order.
     pub(crate) key: Vec<usize>,
+    /// Whether keys of different instances may be equal for the table.
+    pub(crate) loose: bool,
     /// The same with the names that the master is likely to have for them.
     pub(crate) key_fields: Vec<(String, usize)>,
     members: Members,
+    /// Members that every event has to have.
+    pub(crate) demanded: Vec<String>,
     /// Columns without which, or with null in which, no row is taken.
     required: Vec<usize>,
     /// Columns in which null is refused.
@@ -34,6 +38,11 @@ pub struct TablePlan {
     pub(crate) references: Vec<Reference>,
     /// Whether foreign keys refer to the table.
     pub(crate) is_referenced: bool,
+    /// Those that keep a row from being deleted, each with the table that has it.
+    pub(crate) referring: Vec<Reference>,
+    /// The sets of columns that hold values which a row has alone, but for its key; and the key, if it
+    /// may be equal to that of another instance.
+    pub(crate) unique: Vec<Vec<usize>>,
     /// Statements made before, by what they are made of.
     statements: Mutex<HashMap<Vec<usize>, Arc<str>>>,
 }
@@ -94,6 +103,14 @@ impl TablePlan {
                     .collect(),
             ),
         };
+        let demanded = match &members {
+            Members::Mapped(mapping) => mapping
+                .iter()
+                .map(|(member, _)| member.clone())
+                .filter(|member| !model.optional.contains(member))
+                .collect(),
+            Members::ByName(_) => Vec::new(),
+        };
         let those = |condition: &dyn Fn(&Column) -> bool| -> Vec<usize> {
             (0..description.columns.len())
                 .filter(fed)
@@ -102,18 +119,58 @@ impl TablePlan {
         };
         let required = those(&|column| description.requires(column));
         let never_null = those(&|column| column.not_null && !description.has_before_trigger);
+        let loose = key.iter().any(|&at| description.columns[at].loose);
+        let unique = description.unique_beside(&key, loose);
         Ok(Self {
             table: description.table,
+            loose,
             key,
             key_fields,
             members,
+            demanded,
             required,
             never_null,
             columns: description.columns,
             references: description.references,
-            is_referenced: description.is_referenced,
+            is_referenced: !description.referring.is_empty(),
+            referring: description
+                .referring
+                .into_iter()
+                .filter_map(|(reference, keeps)| keeps.then_some(reference))
+                .collect(),
+            unique,
             statements: Mutex::default(),
         })
+    }
+
+    /// Whether an event has a value for which there was no column when the table was looked at.
+    pub(crate) fn lacks_a_column(&self, event: &Event) -> bool {
+        let Members::ByName(by_name) = &self.members else {
+            return false;
+        };
+        let is_known = |name: &str| {
+            by_name.contains_key(name) || self.columns.iter().any(|column| column.name == name)
+        };
+        event.data.iter().any(|(name, _)| !is_known(name))
+    }
+
+    /// Whether rows of this table and of others may be in each other's way.
+    pub(crate) fn may_obstruct(&self) -> bool {
+        self.is_referenced || !self.references.is_empty() || !self.unique.is_empty()
+    }
+
+    /// Whether a column may hold something else until its row is written.
+    pub(crate) fn may_be_parked(&self, column: usize) -> bool {
+        let Column { name, writable, .. } = &self.columns[column];
+        let refers = |reference: &Reference| reference.columns.contains(name);
+        *writable && !self.key.contains(&column) && !self.references.iter().any(refers)
+    }
+
+    /// What a delete knows of a row.
+    pub(crate) fn only_key<'e>(&self, key: &'e InstanceKey) -> Result<Row<'e>, Fault> {
+        self.check_key(key)?;
+        let values = Vec::new();
+        Ok(Row { key, values })
     }
 
     /// The row that an event's data makes.
@@ -122,6 +179,7 @@ impl TablePlan {
     /// save carries the whole state.
     pub(crate) fn row<'e>(&self, event: &'e Event) -> Result<Row<'e>, Fault> {
         self.check_key(&event.key)?;
+        self.check_members(&event.data)?;
         let mut values = self.values(&event.data);
         values.sort_unstable_by_key(|(column, _)| *column);
         self.check(&values)?;
@@ -217,6 +275,23 @@ impl TablePlan {
         let columns = self.key.len();
         let error = format!("the key has {parts} parts, that of the table {columns} columns");
         Err(Fault::new(Reason::Type, error))
+    }
+
+    /// Whether the fields are there that the model names. Without them columns would keep old values, or
+    /// null, and nobody would know.
+    fn check_members(&self, data: &Object) -> Result<(), Fault> {
+        let missing = self.demanded.iter().filter(|name| data.get(name).is_none());
+        let missing: Vec<&str> = missing.map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let s = if missing.len() == 1 { "" } else { "s" };
+        let error = format!(
+            "the event has no field{s} {}: correct `columns`, have the master publish what it names, or name \
+             it in `optional`",
+            missing.join(", ")
+        );
+        Err(Fault::new(Reason::MissingField, error))
     }
 
     fn check(&self, values: &[(usize, &RawValue)]) -> Result<(), Fault> {

@@ -34,6 +34,11 @@ pub(crate) fn conflicts() {
     metrics::counter!("cqrs_replica_conflicts_total").increment(1);
 }
 
+/// A message could be neither applied nor kept.
+pub(crate) fn not_kept() {
+    metrics::counter!("cqrs_replica_not_kept_total").increment(1);
+}
+
 /// The queue was deleted under the worker.
 pub(crate) fn queue_gone() {
     metrics::counter!("cqrs_replica_queue_gone_total").increment(1);

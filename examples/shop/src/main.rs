@@ -51,8 +51,10 @@ impl FromStr for Rate {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
+        // lapin would write the bodies of messages.
+        .with_env_filter(filter.add_directive("lapin=off".parse().expect("it is a directive")))
         .with_writer(std::io::stderr)
         .init();
     match run(Cli::parse()).await {

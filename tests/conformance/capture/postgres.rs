@@ -1,10 +1,12 @@
 //! Capture in PostgreSQL.
 
 mod bed;
+mod changed;
 mod concurrency;
 mod keys;
 mod parts;
 mod record;
+mod refused;
 mod rights;
 mod scale;
 mod traps;

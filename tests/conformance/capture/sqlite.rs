@@ -1,6 +1,7 @@
 //! Capture in SQLite.
 
 mod bed;
+mod changed;
 mod fetching;
 mod fixture;
 mod history;
@@ -8,6 +9,7 @@ mod installing;
 mod keys;
 mod migration;
 mod record;
+mod refused;
 mod replace;
 mod together;
 mod writes;

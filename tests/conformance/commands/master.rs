@@ -6,6 +6,7 @@ mod fixture;
 mod reader;
 mod streams;
 mod sync;
+mod unreadable;
 
 /// Runs each scenario on either database.
 macro_rules! on_both {
@@ -41,6 +42,7 @@ on_both! {
     },
     concurrent::{
         a_snapshot_is_of_one_moment,
+        what_leaves_during_a_dump_does_not_come_back,
         two_snapshots_at_once_both_have_all,
         pages_lose_and_double_nothing,
     },

@@ -37,6 +37,7 @@ macro_rules! suite {
                 a_sync_of_a_deleted_instance_brings_it_back,
                 a_direct_sync_names_its_queue,
                 what_is_filtered_out_is_deleted_once_and_then_nothing,
+                what_was_published_and_leaves_the_filter_is_deleted_recorded_or_not,
             },
             body::{
                 a_save_has_the_nine_keys_and_the_forms_of_django,
@@ -94,7 +95,7 @@ macro_rules! suite {
                 a_step_of_its_own_does_not_survive_what_replaces_it,
                 a_forced_sync_is_not_lost_in_a_save,
                 old_values_of_states_in_between_are_not_sent,
-                what_does_not_fit_together_is_refused,
+                old_values_that_do_not_fit_are_left_out,
                 replaying_the_events_gives_the_state_that_was_left,
             },
             refusals::{
@@ -105,6 +106,7 @@ macro_rules! suite {
             schema::{
                 migrating_twice_changes_nothing,
                 a_newer_schema_is_refused,
+                a_newer_schema_that_only_adds_is_used,
                 every_statement_prepares,
                 keys_and_slots_are_those_the_database_makes,
             },

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cqrs_core::QueueName;
-use cqrs_replica::{Applied, LetterState, ReplicaSession, SkipReason, WorkerBeat};
+use cqrs_replica::{Applied, LetterState, ReplicaSession, SkipReason, TableModel, WorkerBeat};
 use uuid::Uuid;
 
 use super::{
-    fixture::{APPLIED, Fixture, Replica},
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, attempts, table},
     message::{Message, account, gone},
 };
 
@@ -128,6 +128,47 @@ pub(super) async fn tombstones_are_pruned_by_age<F: Fixture>() {
     assert_eq!(replica.one(&account(2, 0, "back")).await, APPLIED);
     let known = replica.one(&account(1, 0, "a")).await;
     assert_eq!(known, Applied::Skipped(SkipReason::Duplicate));
+}
+
+/// Without the tombstone its letter would bring the row back.
+pub(super) async fn a_tombstone_stays_while_a_letter_of_its_instance_may_be_retried<F: Fixture>() {
+    let model = table("account", TableModel::new("account", "id")).with_retry(attempts(1));
+    let mut replica = Replica::<F>::new(&[ACCOUNT], [model]).await;
+    let queue = replica.policy.queue.clone();
+    let without_name = Message::save("account", "1", 0, "\"qty\":1");
+    let dead = Applied::Dead {
+        reason: "missing_column",
+    };
+    assert_eq!(replica.one(&without_name).await, dead);
+    replica.apply(&[gone(1, 1), gone(2, 0)]).await;
+    let prune = async |replica: &mut Replica<F>| {
+        let session = &mut replica.session;
+        session
+            .prune_tombstones(&queue, Duration::ZERO, 10)
+            .await
+            .unwrap()
+    };
+    assert_eq!(prune(&mut replica).await, 1);
+    replica.session.letter_retry(&queue, None).await.unwrap();
+    assert_eq!(prune(&mut replica).await, 0);
+    let late = Applied::Skipped(SkipReason::Deleted);
+    assert_eq!(replica.due().await.applied, [late]);
+    assert_eq!(prune(&mut replica).await, 1);
+}
+
+pub(super) async fn a_resolved_letter_keeps_no_body<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&Message::save("account", "1", 0, "")).await;
+    replica
+        .fixture
+        .execute("alter table account drop column name")
+        .await;
+    replica.make_due().await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+    let letter = replica.letters().await.remove(0);
+    assert_eq!(letter.state, LetterState::Resolved);
+    assert!(letter.body.is_empty());
 }
 
 pub(super) async fn letters_are_pruned_by_state_and_age<F: Fixture>() {

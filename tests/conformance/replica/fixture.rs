@@ -28,6 +28,8 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     const LENGTH: &'static str;
     /// What `-P1DT02H` looks like as text.
     const NEGATIVE_LENGTH: &'static str;
+    /// A statement, and the type of texts that it makes possible, which are equal in any case.
+    const CASELESS: (&'static str, &'static str);
 
     fn new() -> impl Future<Output = Self>;
 
@@ -235,6 +237,7 @@ macro_rules! suite {
             tables::only_the_last_state_of_a_batch_is_written,
             tables::a_gap_is_counted_not_waited_for,
             tables::a_re_created_row_keeps_nothing_of_the_deleted_one,
+            tables::a_named_field_that_an_event_lacks_is_its_failure,
             tables::members_go_into_the_columns_they_are_mapped_to,
             tables::members_without_a_column_are_ignored,
             tables::a_column_that_is_not_sent_keeps_its_value,
@@ -242,10 +245,12 @@ macro_rules! suite {
             tables::keys_may_be_text_uuids_or_composite,
             tables::a_delete_with_the_wrong_number_of_key_parts_takes_nothing,
             tables::keys_that_differ_only_in_case_are_two,
+            tables::a_key_may_change_its_case,
             tables::odd_names_are_quoted,
             tables::a_table_of_nothing_but_its_key_works,
             tables::a_delete_takes_rows_from_before_the_bookkeeping,
             tables::a_column_added_later_is_filled_by_new_sessions,
+            tables::a_column_just_added_is_filled_by_a_sync,
             values::decimals_keep_every_digit,
             values::decimals_may_be_strings,
             values::dates_times_and_uuids_arrive,
@@ -298,6 +303,14 @@ macro_rules! suite {
             references::without_a_wait_attempts_count,
             references::a_parent_with_many_children_wakes_them_in_portions,
             references::no_parent_comes_unnoticed,
+            references::a_tree_needs_no_order_within_a_batch,
+            references::a_deep_tree_is_deleted_in_whatever_order_it_comes,
+            references::a_deep_tree_arrives_in_whatever_order_it_comes,
+            unique::values_change_places_within_a_batch,
+            unique::values_change_places_across_lanes,
+            unique::what_a_deleted_row_had_may_be_taken_in_the_same_batch,
+            unique::a_value_is_waited_for_and_taken_at_once,
+            unique::what_only_the_replica_knows_is_kept,
             order::a_deleted_instance_stays_deleted,
             order::a_deleted_instance_can_be_created_again,
             order::a_delete_before_the_create_wins,
@@ -305,6 +318,7 @@ macro_rules! suite {
             order::shuffled_histories_converge,
             order::sessions_on_the_same_instances_get_along,
             order::django_may_restart_at_zero,
+            order::a_late_save_of_an_earlier_life_changes_nothing,
             order::a_master_may_begin_to_count,
             syncs::a_sync_repairs_the_row_of_its_revision,
             syncs::the_same_sync_is_applied_once,
@@ -345,14 +359,21 @@ macro_rules! suite {
             in_step::a_second_life_in_one_batch_keeps_its_place,
             in_step::a_long_row_of_waits_is_taken_up,
             in_step::a_wait_ends,
+            in_step::a_wait_does_not_end_while_a_worker_may_have_the_one_before,
+            in_step::in_step_a_failure_is_never_dead_by_default,
             in_step::without_a_wait_a_gap_is_passed_at_once,
             in_step::later_revisions_wait_behind_a_failed_one,
             in_step::later_revisions_wait_behind_one_set_aside,
+            in_step::waits_behind_a_failed_one_are_renewed_ever_more_seldom,
             in_step::a_dead_revision_lets_the_next_ones_go,
             in_step::a_sync_says_where_an_unknown_instance_stands,
             in_step::a_redelivered_wait_is_taken_up,
             in_step::a_message_alone_wakes_the_letter_behind_it,
             in_step::two_sessions_keep_the_order_under_shuffle,
+            anything::a_model_that_cannot_be_one_is_kept_whole,
+            anything::whatever_comes_ends,
+            anything::a_body_of_many_megabytes_is_kept_whole,
+            anything::many_members_are_taken,
             letters::an_unreadable_body_is_kept_byte_by_byte,
             letters::a_negative_revision_is_unreadable,
             letters::an_unreadable_message_given_again_is_one_letter,
@@ -362,6 +383,7 @@ macro_rules! suite {
             letters::a_letter_in_backoff_can_be_hurried,
             letters::a_discarded_letter_is_left_alone,
             letters::a_newer_state_supersedes_a_retrying_letter,
+            letters::a_second_delete_supersedes_a_retrying_letter,
             letters::an_unknown_model_is_waited_for,
             letters::an_unknown_model_is_not_waited_for_for_ever,
             letters::a_retried_letter_of_an_unknown_model_waits_anew,
@@ -379,6 +401,8 @@ macro_rules! suite {
             bookkeeping::workers_show_while_they_live,
             bookkeeping::the_need_to_reconcile_is_not_forgotten,
             bookkeeping::tombstones_are_pruned_by_age,
+            bookkeeping::a_tombstone_stays_while_a_letter_of_its_instance_may_be_retried,
+            bookkeeping::a_resolved_letter_keeps_no_body,
             bookkeeping::letters_are_pruned_by_state_and_age,
             freshness::what_is_applied_is_fresh_at_once,
             freshness::what_comes_later_is_noticed,
@@ -398,6 +422,7 @@ macro_rules! suite {
             schema::migrating_again_changes_nothing,
             schema::a_database_without_the_tables_is_refused,
             schema::a_newer_schema_is_refused,
+            schema::a_newer_schema_that_only_adds_is_used,
         );
     };
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use cqrs_replica::{
-    Applied, Incoming, LetterState, ReplicaSession, SkipReason, TableModel, WaitReason,
+    Applied, Incoming, LetterState, Models, ReplicaSession, SkipReason, TableModel, WaitReason,
+    WorkerBeat,
 };
+use uuid::Uuid;
 
 use super::{
     fixture::{APPLIED, Fixture, Replica, assert_eq_rows, attempts, table},
@@ -84,7 +86,15 @@ pub(super) async fn a_long_row_of_waits_is_taken_up<F: Fixture>() {
             .all(|answer| *answer == WAITS)
     );
     assert_eq!(replica.one(&account(1, 0, "a")).await, APPLIED);
-    let seen = replica.seen().await;
+    // Transaction by transaction, each of which makes the next one's letters due.
+    let mut seen = replica.seen().await;
+    assert_eq!(seen.len(), 65);
+    while seen.len() < 200 {
+        replica.due().await;
+        let more = replica.seen().await;
+        assert!((1..=65).contains(&(more.len() - seen.len())), "{more:?}");
+        seen = more;
+    }
     let expected: Vec<String> = (0..200)
         .map(|revision| format!("1|SAVE|{revision}"))
         .collect();
@@ -117,6 +127,81 @@ pub(super) async fn a_wait_ends<F: Fixture>() {
         Applied::Skipped(SkipReason::Stale)
     );
     assert_eq_rows(&replica.seen().await, &["1|SAVE|0", "1|SAVE|3", "1|SAVE|4"]);
+}
+
+pub(super) async fn a_wait_does_not_end_while_a_worker_may_have_the_one_before<F: Fixture>() {
+    let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
+    replica.one(&account(1, 0, "a")).await;
+    assert_eq!(replica.one(&account(1, 2, "c")).await, WAITS);
+    let queue = replica.policy.queue.clone();
+    let beat = |oldest_unacked| WorkerBeat {
+        worker: Uuid::from_u128(9),
+        queue: queue.clone(),
+        oldest_unacked,
+        needs_reconcile: false,
+    };
+    let busy = beat(Some(Duration::from_mins(2)));
+    replica.session.beat(&busy).await.unwrap();
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [WAITS]);
+    // Nor while it is not heard of: its messages may not have gone to others yet.
+    replica.session.beat(&beat(None)).await.unwrap();
+    let minutes = |count: i64| match F::TRUE {
+        "1" => (count * 60_000_000).to_string(),
+        _ => format!("interval '{count} minutes'"),
+    };
+    let silent = format!(
+        "update cqrs_replica_worker set beat_at = beat_at - {}",
+        minutes(2)
+    );
+    replica.fixture.execute(&silent).await;
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [WAITS]);
+    // What it had brings the letter along.
+    assert_eq!(replica.one(&account(1, 1, "b")).await, APPLIED);
+    assert_eq_rows(&replica.seen().await, &["1|SAVE|0", "1|SAVE|1", "1|SAVE|2"]);
+    // A worker that is up to date, or gone for long, is not waited for.
+    let passed = [Applied::Applied {
+        gap: 1,
+        expired: false,
+    }];
+    replica.one(&account(1, 4, "e")).await;
+    let young = beat(Some(Duration::from_secs(3)));
+    replica.session.beat(&young).await.unwrap();
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, passed);
+    replica.one(&account(1, 6, "g")).await;
+    let gone = format!(
+        "update cqrs_replica_worker set beat_at = beat_at - {}",
+        minutes(6)
+    );
+    replica.fixture.execute(&gone).await;
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, passed);
+}
+
+pub(super) async fn in_step_a_failure_is_never_dead_by_default<F: Fixture>() {
+    let script = Script::default();
+    script.then([Step::Fail; 40]);
+    let mut replica = Replica::<F>::recording(&script, |model| model).await;
+    replica.one(&account(1, 0, "a")).await;
+    replica.one(&account(1, 1, "b")).await;
+    for _ in 1..40 {
+        let sql = "update cqrs_dead_letter set next_attempt_at = created_at where revision = 0";
+        replica.fixture.execute(sql).await;
+        replica.due().await;
+    }
+    let letter = replica.letters().await.remove(0);
+    assert_eq!((letter.state, letter.attempts), (LetterState::Retrying, 40));
+    assert_eq_rows(&replica.seen().await, &[]);
+    replica.make_due().await;
+    assert_eq!(replica.due().await.applied, [APPLIED, APPLIED]);
+    // Whoever wants to pass over it gives a limit.
+    let model = recorded::<F>("account", &script).with_retry(attempts(1));
+    replica.models = Models::new([model]).unwrap();
+    script.then([Step::Fail]);
+    let dead = Applied::Dead { reason: "handler" };
+    assert_eq!(replica.one(&account(1, 2, "c")).await, dead);
 }
 
 pub(super) async fn without_a_wait_a_gap_is_passed_at_once<F: Fixture>() {
@@ -298,6 +383,35 @@ pub(super) async fn two_sessions_keep_the_order_under_shuffle<F: Fixture>() {
     }
 }
 
+/// Each renewal writes a row, and thousands may wait.
+pub(super) async fn waits_behind_a_failed_one_are_renewed_ever_more_seldom<F: Fixture>() {
+    let script = Script::default();
+    script.then([Step::Fail]);
+    let mut replica = Replica::<F>::recording(&script, |model| model).await;
+    replica
+        .apply(&[account(1, 0, "a"), account(1, 1, "b")])
+        .await;
+    // An hour ago.
+    let age = if F::TRUE == "1" {
+        "3600000000"
+    } else {
+        "interval '1 hour'"
+    };
+    let sql = format!(
+        "update cqrs_dead_letter set created_at = created_at - {age},
+         next_attempt_at = updated_at - {age} where revision = 1"
+    );
+    replica.fixture.execute(&sql).await;
+    assert_eq!(replica.due().await.applied, [WAITS]);
+    let waiting = replica.letters().await.remove(1);
+    let pause = waiting.next_attempt_at.unwrap() - waiting.updated_at;
+    assert!(pause > chrono::TimeDelta::minutes(9), "{pause}");
+    // What it waits behind takes it along all the same.
+    let sql = "update cqrs_dead_letter set next_attempt_at = created_at where revision = 0";
+    replica.fixture.execute(sql).await;
+    assert_eq!(replica.due().await.applied, [APPLIED, APPLIED]);
+}
+
 pub(super) async fn later_revisions_wait_behind_one_set_aside<F: Fixture>() {
     let mut replica = Replica::<F>::recording(&Script::default(), |model| model).await;
     replica.one(&account(1, 0, "a")).await;
@@ -310,8 +424,9 @@ pub(super) async fn later_revisions_wait_behind_one_set_aside<F: Fixture>() {
     assert_eq!(replica.one(&account(1, 3, "d")).await, WAITS);
     assert_eq_rows(&replica.seen().await, &["1|SAVE|0"]);
     replica.make_due().await;
-    let due = replica.due().await;
-    assert_eq!(due.applied, [APPLIED, APPLIED, APPLIED]);
+    // It is taken up by itself, after the others, and brings them along.
+    assert_eq!(replica.due().await.applied, [WAITS, WAITS, APPLIED]);
+    assert_eq!(replica.due().await.applied, [APPLIED, APPLIED]);
     assert_eq_rows(
         &replica.seen().await,
         &["1|SAVE|0", "1|SAVE|1", "1|SAVE|2", "1|SAVE|3"],

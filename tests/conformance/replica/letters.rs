@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, attempts, table},
-    message::{Message, account},
+    message::{Message, account, gone},
     recorder::{Script, Step},
 };
 
@@ -254,6 +254,17 @@ pub(super) async fn a_newer_state_supersedes_a_retrying_letter<F: Fixture>() {
         [Applied::Skipped(SkipReason::Stale)]
     );
     assert_eq_rows(&replica.rows(NAMES).await, &["a"]);
+}
+
+pub(super) async fn a_second_delete_supersedes_a_retrying_letter<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&gone(1, 1)).await;
+    replica
+        .one(&Message::save("account", "1", 2, "\"qty\":1"))
+        .await;
+    let duplicate = Applied::Skipped(SkipReason::Duplicate);
+    assert_eq!(replica.one(&gone(1, 3)).await, duplicate);
+    assert_eq!(replica.letters().await[0].state, LetterState::Superseded);
 }
 
 pub(super) async fn an_unknown_model_is_waited_for<F: Fixture>() {

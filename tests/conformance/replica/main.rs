@@ -10,6 +10,7 @@
 
 #[macro_use]
 mod fixture;
+mod anything;
 mod bookkeeping;
 mod broker_letters;
 mod faults;
@@ -30,4 +31,5 @@ mod spans;
 mod sqlite;
 mod syncs;
 mod tables;
+mod unique;
 mod values;

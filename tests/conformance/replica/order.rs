@@ -173,6 +173,21 @@ pub(super) async fn django_may_restart_at_zero<F: Fixture>() {
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b", "2|d"]);
 }
 
+/// Its worker was killed before it could acknowledge it.
+pub(super) async fn a_late_save_of_an_earlier_life_changes_nothing<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let save = |revision, name, at| account(1, revision, name).django().at(at);
+    replica.one(&save(4, "a", 100)).await;
+    assert_eq!(replica.one(&save(5, "b", 200)).await, APPLIED);
+    assert_eq!(replica.one(&gone(1, 1).django().at(250)).await, APPLIED);
+    assert_eq!(replica.one(&save(0, "new", 300)).await, APPLIED);
+    let stale = Applied::Skipped(SkipReason::Stale);
+    assert_eq!(replica.one(&save(5, "b", 200)).await, stale);
+    assert_eq!(replica.one(&save(1, "newer", 301)).await, APPLIED);
+    assert_eq!(replica.one(&save(5, "b", 200)).await, stale);
+    assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|newer"]);
+}
+
 pub(super) async fn a_master_may_begin_to_count<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 3, "django").django().at(100)).await;

@@ -13,6 +13,7 @@ use sqlx::{
 use super::fixture::Fixture;
 
 mod blocked;
+mod encodings;
 mod kinds;
 mod plans;
 mod references;
@@ -60,6 +61,7 @@ impl Fixture for Database {
     const HI: &'static str = "\\x6869";
     const LENGTH: &'static str = "1 day 02:03:04.5";
     const NEGATIVE_LENGTH: &'static str = "-1 days -02:00:00";
+    const CASELESS: (&'static str, &'static str) = ("create extension citext", "citext");
 
     async fn new() -> Self {
         let database = Self::empty().await;

@@ -47,3 +47,26 @@ pub(super) async fn a_newer_schema_is_refused<F: Fixture>() {
     assert!(matches!(error, StoreError::Schema { .. }), "{error:?}");
     assert!(error.to_string().contains("newer"), "{error}");
 }
+
+/// While workers are replaced, those of both versions share a migrated database.
+pub(super) async fn a_newer_schema_that_only_adds_is_used<F: Fixture>() {
+    let fixture = F::new().await;
+    fixture
+        .execute(
+            "insert into cqrs_replica_migrations
+                 (version, description, success, checksum, execution_time)
+             select version + 900, 'more (additive)', success, checksum, execution_time
+             from cqrs_replica_migrations",
+        )
+        .await;
+    fixture.store().session().await.unwrap();
+    fixture.migrate().await.unwrap();
+    fixture
+        .execute("update cqrs_replica_migrations set description = 'other' where version = 902")
+        .await;
+    assert!(fixture.migrate().await.is_err());
+    let Err(error) = fixture.store().session().await else {
+        panic!("it was accepted")
+    };
+    assert!(error.to_string().contains("at migration 902"), "{error}");
+}

@@ -58,6 +58,7 @@ impl Fixture for Database {
     const HI: &'static str = "hi";
     const LENGTH: &'static str = "P1DT02H03M04.5S";
     const NEGATIVE_LENGTH: &'static str = "-P1DT02H";
+    const CASELESS: (&'static str, &'static str) = ("select 1", "text collate nocase");
 
     async fn new() -> Self {
         let database = Self::empty().await;
@@ -184,7 +185,7 @@ async fn hot_statements_use_their_indexes() {
             "letters_holding",
             vec![
                 "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=? AND revision=?)",
-                "cqrs_dead_letter_state (queue=? AND state=?)",
+                "cqrs_dead_letter_dead (queue=? AND cqrs_id=? AND instance_pk=? AND revision=?)",
             ],
         ),
         (
@@ -205,6 +206,17 @@ async fn hot_statements_use_their_indexes() {
         (
             "supersede",
             vec!["cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?"],
+        ),
+        (
+            "prune_letters",
+            vec!["cqrs_dead_letter_age (state=? AND queue=? AND updated_at<?)"],
+        ),
+        (
+            "prune_tombstones",
+            vec![
+                "cqrs_replica_state_tombstone (queue=?",
+                "cqrs_dead_letter_dead (queue=? AND cqrs_id=? AND instance_pk=?)",
+            ],
         ),
         (
             "wake_referring",

@@ -1,5 +1,7 @@
 //! Tables that are kept equal to a model's state.
 
+use std::time::{Duration, Instant};
+
 use cqrs_replica::{Applied, SkipReason, TableModel};
 
 use super::{
@@ -63,20 +65,37 @@ pub(super) async fn a_re_created_row_keeps_nothing_of_the_deleted_one<F: Fixture
     assert_eq_rows(&replica.rows(ACCOUNTS).await, &["1|b|-"]);
 }
 
-pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
-    let model = TableModel::new("account_ref", "ref").with_columns([
+fn mapped() -> TableModel {
+    TableModel::new("account_ref", "ref").with_columns([
         ("name", "full_name"),
         ("qty", "amount"),
         ("missing", "note"),
-    ]);
-    let mut replica = Replica::<F>::new(
-        &[
-            "create table account_ref (ref integer primary key, full_name text not null,
-           amount integer, note text, name text default 'own') {strict}",
-        ],
-        [table("account", model)],
-    )
-    .await;
+    ])
+}
+
+const MAPPED: &str = "create table account_ref (ref integer primary key, full_name text not null,
+    amount integer, note text, name text default 'own') {strict}";
+
+/// A wrong name, or one that the master does not publish any more.
+pub(super) async fn a_named_field_that_an_event_lacks_is_its_failure<F: Fixture>() {
+    let mut replica = Replica::<F>::new(&[MAPPED], [table("account", mapped())]).await;
+    let refused = Applied::Retrying {
+        attempts: 1,
+        reason: "missing_field",
+    };
+    assert_eq!(replica.one(&account(7, 0, "a")).await, refused);
+    let error = replica.letters().await.remove(0).error.unwrap();
+    assert!(error.contains("no field missing: correct"), "{error}");
+    assert_eq_rows(
+        &replica.rows("select full_name from account_ref").await,
+        &[],
+    );
+    assert_eq!(replica.one(&gone(8, 0)).await, APPLIED);
+}
+
+pub(super) async fn members_go_into_the_columns_they_are_mapped_to<F: Fixture>() {
+    let model = mapped().with_optional(["missing"]);
+    let mut replica = Replica::<F>::new(&[MAPPED], [table("account", model)]).await;
     assert_eq!(replica.one(&account(7, 0, "a")).await, APPLIED);
     assert_eq_rows(
         &replica
@@ -236,6 +255,53 @@ pub(super) async fn keys_that_differ_only_in_case_are_two<F: Fixture>() {
     assert_eq_rows(&count, &["3"]);
 }
 
+/// A delete and a save of two instances, which are in different lanes, though the column takes one for the
+/// other.
+pub(super) async fn a_key_may_change_its_case<F: Fixture>() {
+    let (setup, caseless) = F::CASELESS;
+    let create = format!(
+        "create table person (email {caseless} not null primary key, v integer) {{strict}}"
+    );
+    a_key_changes_its_case::<F>(&[setup, &create]).await;
+    let create = format!(
+        "create table person (email {caseless} not null, v integer, primary key (email)) {{strict}}"
+    );
+    a_key_changes_its_case::<F>(&[setup, &create]).await;
+}
+
+pub(super) async fn a_key_changes_its_case<F: Fixture>(statements: &[&str]) {
+    let model = table("person", TableModel::new("person", "email"));
+    let mut replica = Replica::<F>::new(statements, [model]).await;
+    let name = |n: usize, upper: bool| format!("\"{}nn{n}@x\"", if upper { 'A' } else { 'a' });
+    let mut expected = Vec::new();
+    // Each order in which two lanes may come to it, one by one and as batches.
+    for (n, together) in [false, true].iter().flat_map(|t| [t; 3]).enumerate() {
+        let (old, new) = (name(n, true), name(n, false));
+        let lane = [
+            Message::save("person", &old, 0, "\"v\":1"),
+            Message::delete("person", &old, 1),
+        ];
+        let mut order = lane.to_vec();
+        order.insert(n % 3, Message::save("person", &new, 0, "\"v\":2"));
+        if *together {
+            replica.apply(&order).await;
+        } else {
+            for message in &order {
+                replica.one(message).await;
+            }
+        }
+        expected.push(format!("ann{n}@x|2"));
+    }
+    replica.make_due().await;
+    replica.due().await;
+    let people = "select cast(email as text), cast(v as text) from person order by 1";
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    assert_eq_rows(&replica.rows(people).await, &expected);
+    let open =
+        "select cast(count(*) as text) from cqrs_dead_letter where next_attempt_at is not null";
+    assert_eq_rows(&replica.rows(open).await, &["0"]);
+}
+
 pub(super) async fn odd_names_are_quoted<F: Fixture>() {
     let model = TableModel::new("odd \"table\"; drop table account; --", "the \"key\"")
         .with_columns([("näme", "select"), ("qty", "a'b")]);
@@ -312,4 +378,25 @@ pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>()
         ))
         .await;
     assert_eq_rows(&replica.rows("select note from account").await, &["n"]);
+}
+
+pub(super) async fn a_column_just_added_is_filled_by_a_sync<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    replica
+        .fixture
+        .execute("alter table account add column note text")
+        .await;
+    let began = Instant::now();
+    for id in 1.. {
+        let sync = Message::sync("account", "1", 0, r#""name":"a","note":"n""#).id(id);
+        replica.one(&sync).await;
+        if replica.rows("select note from account").await == ["n"] {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "it is never filled"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Subscribers: redelivery, acknowledgement, prefetch, sharing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU16, time::Duration};
 
 use cqrs_core::transport::{Ack, Publisher, Subscriber, Transport, TransportError};
 
@@ -105,6 +105,33 @@ pub(crate) async fn prefetch_bounds_what_is_unacknowledged<F: Fixture>(fixture: 
     assert_eq!(numbers(&take(&mut subscriber, 2).await), [4, 5]);
     nothing_comes(&mut subscriber).await;
     depth_becomes(&fixture, &billing.queue, 4).await;
+    fixture.clean(&[&billing.queue]).await;
+}
+
+pub(crate) async fn the_prefetch_can_be_changed_and_the_order_stays<F: Fixture>(fixture: F) {
+    let billing = subscription(5);
+    let prefetch = |count| NonZeroU16::new(count).unwrap();
+    let mut subscriber = fixture.transport().subscriber(&billing).await.unwrap();
+    publish_by(&fixture.transport(), &messages(0..40)).await;
+    // Five are on their way.
+    depth_becomes(&fixture, &billing.queue, 35).await;
+    subscriber.set_prefetch(prefetch(10)).await.unwrap();
+    let first = take(&mut subscriber, 5).await;
+    assert_eq!(numbers(&first), [0, 1, 2, 3, 4]);
+    subscriber.ack(Ack::UpTo(first[4].tag)).await.unwrap();
+    let more = take(&mut subscriber, 10).await;
+    assert_eq!(numbers(&more), (5..15).collect::<Vec<_>>());
+    nothing_comes(&mut subscriber).await;
+    depth_becomes(&fixture, &billing.queue, 25).await;
+    subscriber.set_prefetch(prefetch(2)).await.unwrap();
+    subscriber.ack(Ack::UpTo(more[9].tag)).await.unwrap();
+    assert_eq!(numbers(&take(&mut subscriber, 2).await), [15, 16]);
+    nothing_comes(&mut subscriber).await;
+    depth_becomes(&fixture, &billing.queue, 23).await;
+    // What is not acknowledged goes back, whichever prefetch it came by.
+    drop(subscriber);
+    let mut second = fixture.transport().subscriber(&billing).await.unwrap();
+    assert_eq!(numbers(&take(&mut second, 2).await), [15, 16]);
     fixture.clean(&[&billing.queue]).await;
 }
 

@@ -100,6 +100,7 @@ conformance!(File:
     consuming::an_acknowledgement_up_to_covers_all_before,
     consuming::both_kinds_of_acknowledgement_mix,
     consuming::prefetch_bounds_what_is_unacknowledged,
+    consuming::the_prefetch_can_be_changed_and_the_order_stays,
     consuming::two_subscribers_share_a_queue,
     consuming::a_cancelled_next_loses_nothing,
     consuming::a_waiting_subscriber_hears_of_other_processes,

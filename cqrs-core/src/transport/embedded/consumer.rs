@@ -21,6 +21,8 @@ const CLAIM_LIMIT: usize = 256;
 pub(super) enum Command {
     /// Acknowledge, and say how it went.
     Ack(Ack, oneshot::Sender<Result<(), TransportError>>),
+    /// Hold no more than so many from now on.
+    Prefetch(usize),
     /// Give everything back and end.
     Close(oneshot::Sender<()>),
 }
@@ -118,6 +120,7 @@ impl Consumer {
                             return Ok(None);
                         }
                     }
+                    Some(Command::Prefetch(prefetch)) => self.prefetch = prefetch,
                     Some(Command::Close(done)) => return Ok(Some(done)),
                     None => return Ok(None),
                 },

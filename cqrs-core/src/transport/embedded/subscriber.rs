@@ -131,6 +131,14 @@ impl Subscriber for EmbeddedSubscriber {
             .unwrap_or_else(|| Err(Fault::Ended.into()))
     }
 
+    async fn set_prefetch(&mut self, prefetch: NonZeroU16) -> Result<(), TransportError> {
+        let prefetch = Command::Prefetch(usize::from(prefetch.get()));
+        match self.commands.send(prefetch).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.end().await),
+        }
+    }
+
     async fn ack(&mut self, ack: Ack) -> Result<(), TransportError> {
         let (done, answer) = oneshot::channel();
         if self.commands.send(Command::Ack(ack, done)).await.is_ok()

@@ -198,6 +198,15 @@ fn duplicate(stream: &tokio::net::TcpStream) -> io::Result<Option<TcpStream>> {
     Ok(Some(stream.as_socket().try_clone_to_owned()?.into()))
 }
 
+/// The parameters of a URL that the driver reads. It passes over any other.
+const PARAMETERS: &[&str] = &[
+    "heartbeat",
+    "connection_timeout",
+    "frame_max",
+    "channel_max",
+    "auth_mechanism",
+];
+
 /// The URL as the driver wants it, with our defaults.
 fn parse(config: &RabbitMqConfig) -> Result<AMQPUri, TransportError> {
     let secret = config.url.expose();
@@ -208,6 +217,13 @@ fn parse(config: &RabbitMqConfig) -> Result<AMQPUri, TransportError> {
         let problem = format!("the broker's URL {} is not one like {example}", config.url);
         error::misconfigured(problem, Fault::Url(reason))
     };
+    if let Err(unknown) = config.url.check_parameters(PARAMETERS) {
+        let problem = format!("the broker's URL {} cannot be used", config.url);
+        return Err(error::misconfigured(
+            problem,
+            Fault::Url(unknown.to_string()),
+        ));
+    }
     let mut uri: AMQPUri = secret.parse().map_err(unusable)?;
     if uri.scheme == AMQPScheme::AMQPS && !cfg!(feature = "tls") {
         // The driver would go on without TLS and send the password in the clear.

@@ -1,11 +1,18 @@
 //! The receiving end.
 
-use std::{collections::BTreeMap, num::NonZeroU16, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use lapin::{
     Acker, Consumer,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
+        QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 
@@ -27,6 +34,8 @@ pub struct RabbitMqSubscriber {
     /// A stream, whose buffer the prefetch bounds. (The driver's delegates would run one task per
     /// message, with no end to wait for.)
     consumer: Consumer,
+    /// Those before it, cancelled: what they were sent comes first.
+    before: VecDeque<Consumer>,
     queue: QueueName,
     ack_timeout: Duration,
     /// What is delivered and not yet acknowledged.
@@ -65,23 +74,13 @@ impl RabbitMqSubscriber {
         queue: QueueName,
         prefetch: NonZeroU16,
     ) -> Result<Self, TransportError> {
-        let channel = connection.channel();
-        channel
-            .basic_qos(prefetch.get(), BasicQosOptions { global: false })
-            .await
-            .map_err(error::running)?;
-        let consumer = channel
-            .basic_consume(
-                queue.as_str().into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
+        let consumer = begin(&connection, &queue, prefetch)
             .await
             .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))?;
         Ok(Self {
             connection,
             consumer,
+            before: VecDeque::new(),
             queue,
             ack_timeout: config.confirm_timeout,
             open: BTreeMap::new(),
@@ -115,9 +114,41 @@ impl RabbitMqSubscriber {
     }
 }
 
+/// Starts to consume. The prefetch is that of this consumer alone.
+async fn begin(
+    connection: &Connection,
+    queue: &QueueName,
+    prefetch: NonZeroU16,
+) -> Result<Consumer, lapin::Error> {
+    let channel = connection.channel();
+    channel
+        .basic_qos(prefetch.get(), BasicQosOptions { global: false })
+        .await?;
+    channel
+        .basic_consume(
+            queue.as_str().into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+}
+
 impl Subscriber for RabbitMqSubscriber {
     async fn next(&mut self) -> Result<Delivery, TransportError> {
-        let delivery = match self.consumer.next().await {
+        let mut next = None;
+        while next.is_none()
+            && let Some(before) = self.before.front_mut()
+        {
+            next = before.next().await;
+            if next.is_none() {
+                self.before.pop_front();
+            }
+        }
+        if next.is_none() {
+            next = self.consumer.next().await;
+        }
+        let delivery = match next {
             Some(Ok(delivery)) => delivery,
             Some(Err(error)) => return Err(error::running(error)),
             None => return Err(self.ended().await),
@@ -131,6 +162,31 @@ impl Subscriber for RabbitMqSubscriber {
             body: delivery.data.into(),
             redelivered: delivery.redelivered,
         })
+    }
+
+    async fn set_prefetch(&mut self, prefetch: NonZeroU16) -> Result<(), TransportError> {
+        // A consumer keeps the prefetch it began with. One after the other: two at a time would get
+        // the messages of an instance in any order.
+        let change = async {
+            self.connection
+                .channel()
+                .basic_cancel(self.consumer.tag(), BasicCancelOptions::default())
+                .await?;
+            begin(&self.connection, &self.queue, prefetch).await
+        };
+        let next = match tokio::time::timeout(self.ack_timeout, change).await {
+            Ok(Ok(next)) => next,
+            Ok(Err(error)) if error::is_missing(&error) => {
+                return Err(TransportError::QueueGone {
+                    queue: self.queue.clone(),
+                });
+            }
+            Ok(Err(error)) => return Err(error::running(error)),
+            Err(_) => return Err(Fault::Silent(self.ack_timeout, "another prefetch").into()),
+        };
+        self.before
+            .push_back(std::mem::replace(&mut self.consumer, next));
+        Ok(())
     }
 
     async fn ack(&mut self, ack: Ack) -> Result<(), TransportError> {

@@ -16,14 +16,14 @@ use cqrs_core::{
     filter::FilterError,
 };
 
+use super::rows::{Rows, batches};
 use crate::source::Source;
 
 /// Raised with each change of the text below.
-pub(super) const FORM: i64 = 2;
+pub(super) const FORM: i64 = 3;
 
-/// The most changes in a batch, and about the most bytes of their states: both become arrays.
-const BATCH: u32 = 5_000;
-const BATCH_BYTES: u32 = 32 * 1024 * 1024;
+/// A column of the table with the name of its type, as the function's search path has it.
+pub(super) type Column = (String, String);
 
 /// Where a function looks for types and operators, and what its output must not depend on.
 pub(super) struct Surroundings {
@@ -160,7 +160,7 @@ pub(super) fn function(source: &Source, around: &Surroundings, body: &str) -> Ve
 }
 
 /// A dollar quote that the text does not contain.
-fn tag(word: &str, text: &str) -> String {
+pub(super) fn tag(word: &str, text: &str) -> String {
     let mut tag = format!("${word}$");
     while text.contains(&tag) {
         tag.insert(1, '_');
@@ -168,12 +168,34 @@ fn tag(word: &str, text: &str) -> String {
     tag
 }
 
-/// The function's text.
+/// The function's text. It does not run once one of the columns that it names is gone or has another type.
 ///
 /// # Errors
 /// The filter names something that is not there.
-pub(super) fn body(source: &Source, home: &str) -> Result<String, FilterError> {
+pub(super) fn body(source: &Source, home: &str, columns: &[Column]) -> Result<String, FilterError> {
     let rows = Rows::of(source)?;
+    let text = [rows.inserted(), rows.updated()].concat();
+    let used: Vec<&Column> = columns
+        .iter()
+        .filter(|(name, _)| text.contains(&quoted(name)))
+        .collect();
+    let is_key = |(name, _): &&&Column| source.model().key.contains(name);
+    let key: Vec<&Column> = used.iter().filter(is_key).copied().collect();
+    let compared = |columns: &[&Column]| {
+        let list = |of: fn(&Column) -> &String| {
+            let texts = columns
+                .iter()
+                .map(|column| literal(Dialect::Postgres, of(column)));
+            format!("array[{}]::text[]", texts.collect::<Vec<_>>().join(", "))
+        };
+        format!(
+            "{home}.cqrs_capture_changes(tg_relid, {}, {})",
+            list(|column| &column.0),
+            list(|column| &column.1)
+        )
+    };
+    let changed = rows.changed(home, &compared(&key));
+    let columns_changed = compared(&used);
     let truncated = batches(&rows.removed(" from only \0"));
     let (before, after) = truncated.split_once('\0').unwrap_or((&truncated, ""));
     let quote = |text: &str| {
@@ -191,9 +213,15 @@ pub(super) fn body(source: &Source, home: &str) -> Result<String, FilterError> {
 declare
     changes refcursor;
     batch record;
+    good integer[];
     again integer[];
+    changed text;
+    named text[];
 begin
-    if tg_op = 'INSERT' then
+    changed := {columns_changed};
+    if changed is not null then
+{changed}
+    elsif tg_op = 'INSERT' then
         open changes for
 {inserted};
     elsif tg_op = 'UPDATE' then
@@ -208,12 +236,27 @@ begin
     loop
         fetch changes into batch;
         exit when not found;
+        good := {home}.cqrs_capture_sift(
+            {model}, batch.pks, batch.keys, batch.signals, batch.states
+        );
+        if good is not null then
+            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
+                array_agg(state) as states, array_agg(previous) as olds
+            into batch
+            from unnest(batch.pks, batch.keys, batch.signals, batch.states, batch.olds) with ordinality
+                as change (pk, key, signal, state, previous, place)
+            join unnest(good) as kept (place) using (place);
+            continue when batch.pks is null;
+        end if;
         again := {home}.cqrs_record_new(
             {model}, batch.pks, batch.keys, batch.signals, batch.states, batch.olds,
             null, false, {ttl}, null, null, null, null
         );
         continue when cardinality(again) = 0;
-        if tg_op = 'TRUNCATE' then
+        -- A table that has been renamed is not looked up: another one may have its name.
+        if tg_op = 'TRUNCATE' or changed is not null
+            or to_regclass({table}) is distinct from {home}.cqrs_captured_root(tg_relid, tg_name)
+        then
             select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
                 array_agg(state) as states, array_agg(previous) as olds
             into batch
@@ -238,226 +281,6 @@ end
         before = quote(before),
         after = quote(after),
         current = rows.current(),
+        table = literal(Dialect::Postgres, source.table()),
     ))
-}
-
-/// Changes as arrays, in the order of the keys. Each aggregate sees the rows of a batch in the same
-/// order. Rows of several heirs that have the same key are taken for one.
-fn batches(changes: &str) -> String {
-    format!(
-        "            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
-                array_agg(state) as states, array_agg(previous) as olds
-            from (
-                select change.*, (row_number() over so_far - 1) / {BATCH}
-                    + sum(coalesce(octet_length(state), 0) + coalesce(octet_length(previous), 0))
-                        over so_far / {BATCH_BYTES} as part
-                from (
-                    select distinct on (pk) * from (
-{changes}
-                    ) as met
-                    order by pk
-                ) as change
-                window so_far as (order by pk rows unbounded preceding)
-            ) as placed
-            group by part
-            order by part"
-    )
-}
-
-/// Expressions on a row `t` of the model.
-struct Rows<'s> {
-    source: &'s Source,
-    shown: String,
-    state: String,
-    pk: String,
-    key: String,
-    tracked: Vec<(String, String)>,
-}
-
-impl<'s> Rows<'s> {
-    fn of(source: &'s Source) -> Result<Self, FilterError> {
-        let condition = source.literal_condition(source.filter(), "t")?;
-        let tracked = source
-            .tracked()
-            .map(|field| {
-                let name = serde_json::Value::from(field.name.as_str()).to_string();
-                let name = literal(Dialect::Postgres, &format!("{name}:"));
-                (name, source.field_json(field, "t"))
-            })
-            .collect();
-        Ok(Self {
-            source,
-            shown: format!("({condition}) is true"),
-            state: source.row_json("t"),
-            pk: source.instance_pk("t"),
-            key: source.key_json("t"),
-            tracked,
-        })
-    }
-
-    fn inserted(&self) -> String {
-        let Self {
-            shown,
-            state,
-            pk,
-            key,
-            ..
-        } = self;
-        format!(
-            "                    select {pk} as pk, {key} as key,
-                        case when {shown} then 'SAVE' else 'DROP' end as signal,
-                        case when {shown} then {state} end as state,
-                        null::text as previous
-                    from cqrs_new as t"
-        )
-    }
-
-    fn removed(&self, from: &str) -> String {
-        let Self { shown, pk, key, .. } = self;
-        format!(
-            "                    select {pk} as pk, {key} as key,
-                        case when {shown} then 'DELETE' else 'DROP' end as signal,
-                        null::text as state, null::text as previous
-                   {from} as t"
-        )
-    }
-
-    /// A foreign key that cascades may write a row several times for one statement, and all versions are
-    /// in the same two tables, in the order in which they were made: the first of before and the last of
-    /// after count.
-    fn updated(&self) -> String {
-        let side = |table: &str, order: &str| {
-            let Self {
-                shown,
-                state,
-                pk,
-                key,
-                ..
-            } = self;
-            let columns: Vec<String> = self
-                .tracked
-                .iter()
-                .enumerate()
-                .map(|(place, (_, value))| {
-                    format!(
-                        ",
-                            {value} as f{place}"
-                    )
-                })
-                .collect();
-            let columns = columns.concat();
-            format!(
-                "(
-                        select distinct on (pk) * from (
-                            select row_number() over () as made, true as here, {pk} as pk,
-                                {key} as key, {shown} as shown, {state} as state{columns}
-                            from {table} as t
-                        ) as version
-                        order by pk, made{order}
-                    )"
-            )
-        };
-        let previous = if self.tracked.is_empty() {
-            "null::text".to_owned()
-        } else {
-            let members: Vec<String> = self
-                .tracked
-                .iter()
-                .enumerate()
-                .map(|(place, (name, _))| {
-                    format!(
-                        "case when was.f{place} <> is_now.f{place} then {name} || was.f{place} end"
-                    )
-                })
-                .collect();
-            // No function takes more than a hundred arguments.
-            let members: Vec<String> = members
-                .chunks(90)
-                .map(|members| format!("nullif(concat_ws(',', {}), '')", members.join(", ")))
-                .collect();
-            format!(
-                "case when is_now.shown and was.here then '{{' || concat_ws(',', {}) || '}}' end",
-                members.join(", ")
-            )
-        };
-        // A state that is not shown is no matter to replicas.
-        let unless = if self.source.model().skip_unchanged {
-            "
-                    where (was.shown = is_now.shown and (not is_now.shown or was.state = is_now.state)) is not true"
-        } else {
-            ""
-        };
-        format!(
-            "                    select coalesce(is_now.pk, was.pk) as pk, coalesce(is_now.key, was.key) as key,
-                        case
-                            when is_now.here is null then case when was.shown then 'DELETE' else 'DROP' end
-                            when is_now.shown then 'SAVE'
-                            -- It was published, whether its revision can be seen yet or not: a dump or
-                            -- a sync may be giving it one just now.
-                            when was.shown then 'DELETE'
-                            else 'DROP'
-                        end as signal,
-                        case when is_now.shown then is_now.state end as state,
-                        {previous} as previous
-                    from {} as was
-                    full join {} as is_now on is_now.pk = was.pk{unless}",
-            side("cqrs_old", ""),
-            side("cqrs_new", " desc"),
-        )
-    }
-
-    /// Takes the changes named by `again` out of the batch, with the states that their rows have now.
-    fn current(&self) -> String {
-        let Self { shown, state, .. } = self;
-        let columns = self.source.key_columns("t");
-        let single = columns.len() == 1;
-        let same: Vec<String> = columns
-            .iter()
-            .zip(self.source.key_types())
-            .enumerate()
-            .map(|(place, (column, type_name))| {
-                let value = if single {
-                    "change.key::json #>> '{}'".to_owned()
-                } else {
-                    format!("change.key::json ->> {place}")
-                };
-                // A `character` without a length would cut the value.
-                let type_name = if type_name == "character" {
-                    "bpchar"
-                } else {
-                    type_name
-                };
-                format!("{column} = ({value})::{type_name}")
-            })
-            // Types such as `citext` hold keys equal that are not.
-            .chain([format!("{} = change.pk", self.pk)])
-            .collect();
-        format!(
-            "            select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
-                array_agg(state) as states, array_agg(previous) as olds
-            into batch
-            from (
-                select change.pk, change.key,
-                    case
-                        when now.shown then 'SAVE'
-                        when now.here then 'DROP'
-                        when change.signal = 'SAVE' then 'DELETE'
-                        else change.signal
-                    end as signal,
-                    case when now.shown then now.state end as state,
-                    case when now.shown then change.previous end as previous
-                from unnest(batch.pks, batch.keys, batch.signals, batch.olds) with ordinality
-                    as change (pk, key, signal, previous, place)
-                join unnest(again) as recorded (place) using (place)
-                left join lateral (
-                    select true as here, {shown} as shown, {state} as state
-                    from {table} as t
-                    where {same}
-                    limit 1
-                ) as now on true
-            ) as changed;",
-            table = self.source.table(),
-            same = same.join(" and "),
-        )
-    }
 }

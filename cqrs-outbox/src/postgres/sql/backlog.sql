@@ -1,8 +1,16 @@
 -- cqrs-outbox: backlog
--- Reads the whole outbox: for people, not for a loop.
+-- Counts up to $1 and one more of each. The oldest are those with the lowest ids, more or less.
+with first as materialized (
+    select created_at from cqrs_outbox order by id limit $1 + 1
+)
 select
     count(*),
-    count(next_attempt_at),
-    extract(epoch from statement_timestamp() - min(created_at))::double precision,
-    (select count(*) from cqrs_outbox_dead where not superseded)
-from cqrs_outbox
+    (
+        select count(*)
+        from (select from cqrs_outbox where next_attempt_at is not null limit $1 + 1) as retrying
+    ),
+    extract(
+        epoch from statement_timestamp() - min(created_at) filter (where isfinite(created_at))
+    )::double precision,
+    (select count(*) from (select from cqrs_outbox_dead where not superseded limit $1 + 1) as dead)
+from first

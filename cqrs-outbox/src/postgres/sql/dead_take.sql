@@ -1,5 +1,5 @@
 -- cqrs-outbox: dead_take
--- The body only where it will be rewritten.
+-- The body only where it will be rewritten. What was refused when it was captured has none to send.
 select
     dead.id,
     exists (
@@ -10,6 +10,6 @@ select
     ),
     case when dead.expires_at <= clock_timestamp() then dead.body end
 from cqrs_outbox_dead as dead
-where dead.id = any ($1)
+where dead.id = any ($1) and dead.body <> ''
 order by dead.id
 for update of dead

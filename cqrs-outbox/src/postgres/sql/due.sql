@@ -17,7 +17,11 @@ select
     null, null, null, null, null, null, null, null, null, null, null, null, null, null,
     case
         when (select count(*) from due) < $2 then (
-            select extract(epoch from next_attempt_at - statement_timestamp())::double precision
+            -- A time that somebody wrote may be infinite.
+            select extract(
+                epoch from least(next_attempt_at, statement_timestamp() + interval '1 year')
+                    - statement_timestamp()
+            )::double precision
             from cqrs_outbox
             where next_attempt_at > statement_timestamp() and slot = any ($1)
             order by next_attempt_at

@@ -8,8 +8,10 @@
 -- read after the lock, and never contradicts the revision. Ids are drawn above the last sort, hence
 -- after all locks and in input order; so id order is revision order is commit order.
 --
--- A change that is filtered out (`only_live`) deletes what replicas may have. The snapshot is late
--- enough to tell: whoever made the instance live has committed before the caller could write its row.
+-- A change that is filtered out (`only_live`) deletes what replicas may have. Of an instance that was never
+-- recorded it leaves a mark, a row that is deleted and `began`: a dump or sync under way may still see the
+-- row as it was, and must not give it a revision. Nothing was sent of what is marked, so its first event
+-- does not raise the revision.
 -- As `exists (…)` the planner would rather hash the whole table than look up a batch of keys.
 --
 -- With $16, an instance whose revision this transaction has raised before is left as it is and named
@@ -35,23 +37,26 @@ raised as (
     insert into cqrs_revision as known
         (cqrs_id, instance_pk, revision, updated, deleted, began, xid)
     select
-        cqrs_id, instance_pk, 0, clock_timestamp(), signal = 'DELETE', signal <> 'DELETE',
-        case when raises then pg_current_xact_id() end
+        cqrs_id, instance_pk, 0, clock_timestamp(), signal = 'DELETE', signal <> 'DELETE' or only_live,
+        case when raises and not only_live then pg_current_xact_id() end
     from input
     where leads
       and (
           not only_live
-          or (
+          or coalesce((
               select not live.deleted
               from cqrs_revision as live
               where live.cqrs_id = input.cqrs_id and live.instance_pk = input.instance_pk
-          )
+          ), true)
       )
     order by cqrs_id collate "C", instance_pk collate "C"
     on conflict (cqrs_id, instance_pk) do update set
         (revision, updated, began, xid) = (
             select
-                case when carried then known.revision else known.revision + 1 end,
+                case
+                    when carried or known.deleted and known.began then known.revision
+                    else known.revision + 1
+                end,
                 case when carried then known.updated
                      else greatest(clock_timestamp(), known.updated + interval '1 microsecond')
                 end,
@@ -64,10 +69,16 @@ raised as (
             ) as kind
         ),
         deleted = excluded.deleted
-    where not $16
-        or known.xid is distinct from pg_current_xact_id()
-        or known.updated < transaction_timestamp()
-    returning known.cqrs_id, known.instance_pk, known.revision, known.updated
+    where (
+            not $16
+            or known.xid is distinct from pg_current_xact_id()
+            or known.updated < transaction_timestamp()
+        )
+        -- What is filtered out and deleted already is nothing.
+        and not (known.deleted and excluded.deleted and excluded.began)
+    returning
+        known.cqrs_id, known.instance_pk, known.revision, known.updated,
+        known.deleted and known.began as marked
 ),
 written as (
     insert into cqrs_outbox (
@@ -98,6 +109,7 @@ written as (
         select date_trunc('second', clock_timestamp() + ttl * interval '1 microsecond' + interval '999999 microseconds')
             as expires_at
     ) as life
+    where not raised.marked
     order by place
     returning id, message_id, revision
 )

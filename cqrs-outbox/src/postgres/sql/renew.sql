@@ -3,10 +3,10 @@
 -- every take-over that came before. One that comes after finds the beat changed; see acquire.sql.
 -- The heartbeat is locked before the leases, there as well as here.
 with renewed as (
-    insert into cqrs_relay as relay (owner, beat, expires_at)
-    values ($1, 1, clock_timestamp() + make_interval(secs => $2))
+    insert into cqrs_relay as relay (owner, beat, expires_at, publishing)
+    values ($1, 1, clock_timestamp() + make_interval(secs => $2), $3)
     on conflict (owner) do update
-        set beat = relay.beat + 1, expires_at = excluded.expires_at
+        set beat = relay.beat + 1, expires_at = excluded.expires_at, publishing = excluded.publishing
     returning relay.owner
 ),
 lapsed as (

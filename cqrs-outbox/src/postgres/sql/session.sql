@@ -8,4 +8,10 @@ select
     set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('enable_seqscan', 'off', false),
     set_config('enable_bitmapscan', 'off', false),
-    set_config('jit', 'off', false)
+    set_config('jit', 'off', false),
+    -- What was published may be deleted only once, and what make_durable commits is to be on the disk.
+    set_config(
+        'synchronous_commit',
+        case when current_setting('synchronous_commit') = 'off' then 'on' else current_setting('synchronous_commit') end,
+        false
+    )

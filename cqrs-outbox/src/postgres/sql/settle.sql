@@ -60,7 +60,7 @@ expired as (
 ),
 dead as (
     insert into cqrs_outbox_dead (
-        id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
+        outbox_id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
         created_at, expires_at, attempts, reason, error
     )
     select
@@ -73,6 +73,7 @@ dead as (
         created_at, expires_at, attempts, 'expired', last_error
     from expired
     where not superseded
+    order by id
     returning id
 )
 select

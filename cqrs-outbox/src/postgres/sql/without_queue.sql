@@ -1,3 +1,3 @@
 -- cqrs-outbox: without_queue
 -- How many of these rows found no queue.
-select count(*) from cqrs_outbox_dead where id = any ($1) and reason = 'no_queue'
+select count(*) from cqrs_outbox_dead where outbox_id = any ($1) and reason = 'no_queue'

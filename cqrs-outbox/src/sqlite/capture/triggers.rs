@@ -18,7 +18,7 @@ use cqrs_core::{
 use crate::source::Source;
 
 /// Raised with every change of what the triggers do.
-pub(super) const FORM: i64 = 1;
+pub(super) const FORM: i64 = 2;
 
 /// The columns of a unique index and their collations.
 pub(super) type UniqueIndex = Vec<(String, String)>;
@@ -97,6 +97,61 @@ pub(super) fn triggers(
         }
     }
     Ok(triggers)
+}
+
+/// A query for the rows that can be no events: some of them in words, each with the number of all. `?1` is
+/// the longest body in bytes. Only of rows that take much room the event is made: what is escaped grows no
+/// more than that.
+///
+/// # Errors
+/// The filter names what the table does not have.
+pub(super) fn unsendable(source: &Source) -> Result<String, FilterError> {
+    let shown = if source.filter().is_all() {
+        "1".to_owned()
+    } else {
+        source.literal_condition(source.filter(), "t")?
+    };
+    let sizes = source
+        .fields()
+        .iter()
+        .map(|field| {
+            format!(
+                "coalesce(length(cast(t.{} AS BLOB)), 0)",
+                quoted(&field.column)
+            )
+        })
+        .collect::<Vec<_>>();
+    let size = if sizes.is_empty() {
+        "0".to_owned()
+    } else {
+        concatenated(sizes, " + ")
+    };
+    let parts = source.key_columns("t");
+    let no_part = parts
+        .iter()
+        .map(|part| format!("{part} IS NULL"))
+        .collect::<Vec<_>>();
+    Ok(format!(
+        "SELECT coalesce(json_quote(substr(pk, 1, 40)), 'null') || ' (' || problem || ')', count(*) OVER ()
+FROM (
+  SELECT {pk} AS pk, CASE
+    WHEN {no_part} THEN 'its key is null'
+    WHEN {pk} = '' THEN 'its key is empty'
+    WHEN length(cast({pk} AS BLOB)) > 512 THEN 'its key is longer than 512 bytes'
+    WHEN instr({pk}, char(0)) > 0 THEN 'its key contains a NUL character'
+    WHEN {size} > ?1 / 10 AND length(cast({state} AS BLOB)) + 500 > ?1
+      THEN 'its event would be ' || length(cast({state} AS BLOB)) || ' bytes long'
+  END AS problem
+  FROM {table} AS t
+  WHERE {shown}
+)
+WHERE problem IS NOT NULL
+LIMIT 5",
+        pk = source.instance_pk("t"),
+        no_part = no_part.join(" OR "),
+        state = source.row_json("t"),
+        table = source.table(),
+    ))
 }
 
 /// What the statements of a model's triggers are made of.
@@ -197,7 +252,7 @@ impl Body<'_> {
             String::new()
         };
         format!(
-            "  INSERT INTO cqrs_record_checked\n    \
+            "  INSERT INTO cqrs_captured\n    \
              (cqrs_id, instance_pk, key_json, signal, data, previous_data, filtered, ttl)\n  \
              SELECT {cqrs_id}, pk, key_json, 'SAVE',\n    \
              CASE WHEN NOT hidden THEN '{{' || {members} || '}}' END,\n    \
@@ -224,7 +279,7 @@ impl Body<'_> {
             ..
         } = self;
         format!(
-            "  INSERT INTO cqrs_record_checked\n    \
+            "  INSERT INTO cqrs_captured\n    \
              (cqrs_id, instance_pk, key_json, signal, filtered, ttl)\n  \
              SELECT {cqrs_id}, {}, {}, 'DELETE', {was_hidden}, {ttl}\n  \
              WHERE {condition}NOT EXISTS (SELECT 1 {});\n",
@@ -275,7 +330,7 @@ impl Body<'_> {
             let _ = write!(same, "{column} IS gone.key_{} AND ", place + 1);
         }
         format!(
-            "  INSERT INTO cqrs_record_checked\n    \
+            "  INSERT INTO cqrs_captured\n    \
              (cqrs_id, instance_pk, key_json, signal, filtered, ttl)\n  \
              SELECT DISTINCT {cqrs_id}, instance_pk, key_json, 'DELETE', filtered, {ttl}\n  \
              FROM cqrs_capture_replaced AS gone\n  WHERE cqrs_id = {cqrs_id}\n    \

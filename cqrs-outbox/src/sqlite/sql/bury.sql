@@ -1,7 +1,7 @@
 -- cqrs-outbox: bury
 -- Without attempts and error, those of the row.
 insert into cqrs_outbox_dead (
-    id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
+    outbox_id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at, expires_at, attempts, reason, error, died_at
 )
 select

@@ -1,2 +1,2 @@
 -- cqrs-outbox: capture_entry
-select model, form, statements from cqrs_capture where cqrs_id = ?1
+select model, form, statements, columns from cqrs_capture where cqrs_id = ?1

@@ -1,5 +1,5 @@
 -- cqrs-outbox: dead_take
--- The body only where it will be rewritten.
+-- The body only where it will be rewritten. What was refused when it was captured has none to send.
 select
     exists (
         select 1 from cqrs_revision as known
@@ -12,4 +12,4 @@ select
             then dead.body
     end
 from cqrs_outbox_dead as dead
-where dead.id = ?1
+where dead.id = ?1 and dead.body <> ''

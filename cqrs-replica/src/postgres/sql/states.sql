@@ -12,7 +12,8 @@ select s.revision, s.updated, s.deleted_at is not null, s.counted, s.sync_id, cl
            select message_id from cqrs_dead_letter
            where queue = $1 and next_attempt_at is null and message_id is not null
            order by message_id limit 1
-       ) is not null
+       ) is not null,
+       s.ended
 from unnest($2::text[], $3::text[]) with ordinality as i(cqrs_id, instance_pk, place)
 left join lateral (
     select * from cqrs_replica_state s

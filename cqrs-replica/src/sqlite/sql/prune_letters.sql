@@ -5,4 +5,4 @@ where id in (
     select id from cqrs_dead_letter
     where queue = ?1 and state = ?2 and next_attempt_at is null
       and updated_at <= cast(unixepoch('now', 'subsec') * 1000000 as integer) - ?3
-    limit ?4)
+    order by updated_at limit ?4)

@@ -7,7 +7,8 @@ select s.revision, s.updated, s.deleted_at is not null, s.counted, s.sync_id,
        exists (
            select 1 from cqrs_dead_letter
            where queue = ?1 and message_id is not null and next_attempt_at is null
-       )
+       ),
+       s.ended
 from json_each(?2) i
 left join cqrs_replica_state s
   on s.queue = ?1 and s.cqrs_id = i.value ->> 0 and s.instance_pk = i.value ->> 1

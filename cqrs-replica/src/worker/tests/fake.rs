@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU16,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -66,6 +67,7 @@ struct Shared {
     sessions: Mutex<VecDeque<Result<(), StoreError>>>,
     subscribers: Mutex<VecDeque<Result<Deliveries, TransportError>>>,
     models: Mutex<Option<StoreError>>,
+    away: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -84,6 +86,7 @@ impl Fake {
             sessions: Mutex::default(),
             subscribers: Mutex::default(),
             models: Mutex::default(),
+            away: AtomicBool::new(false),
         }))
     }
 
@@ -100,6 +103,18 @@ impl Fake {
     /// Whether the next sessions can be opened; after them each can.
     pub(super) fn sessions(&self, opened: impl IntoIterator<Item = Result<(), StoreError>>) {
         self.0.sessions.lock().unwrap().extend(opened);
+    }
+
+    /// From now on the database can be reached by nobody, or by everybody again.
+    pub(super) fn database_is_away(&self, away: bool) {
+        self.0.away.store(away, Ordering::Relaxed);
+    }
+
+    fn reach(&self) -> Result<(), StoreError> {
+        if self.0.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("away".into()));
+        }
+        Ok(())
     }
 
     /// A further subscriber, and the way to deliver to it.
@@ -185,6 +200,7 @@ impl ReplicaStore for Fake {
     type Connection = ();
 
     async fn session(&self) -> Result<Self, StoreError> {
+        self.reach()?;
         let opened = self.0.sessions.lock().unwrap().pop_front();
         opened.unwrap_or(Ok(())).map(|()| self.clone())
     }
@@ -203,6 +219,7 @@ impl ReplicaSession for Fake {
         _: &ApplyPolicy,
         batch: &[Incoming],
     ) -> Result<Vec<Applied>, StoreError> {
+        self.reach()?;
         let mut answer = Applied::Applied {
             gap: 0,
             expired: false,
@@ -246,11 +263,13 @@ impl ReplicaSession for Fake {
         _: &ApplyPolicy,
         _: usize,
     ) -> Result<DueLetters, StoreError> {
+        self.reach()?;
         self.note(Step::LookedForLetters);
         Ok(DueLetters::default())
     }
 
     async fn beat(&mut self, beat: &WorkerBeat) -> Result<(), StoreError> {
+        self.reach()?;
         self.note(Step::Beat {
             needs_reconcile: beat.needs_reconcile,
         });
@@ -397,6 +416,10 @@ impl Subscriber for FakeSubscriber {
             Some(next) => next,
             None => std::future::pending().await,
         }
+    }
+
+    async fn set_prefetch(&mut self, _: NonZeroU16) -> Result<(), TransportError> {
+        Ok(())
     }
 
     async fn ack(&mut self, ack: Ack) -> Result<(), TransportError> {

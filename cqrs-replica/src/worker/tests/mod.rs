@@ -1,6 +1,7 @@
 //! The worker's promises, against a database and a broker that fail on demand. The clock stands
 //! still but when all wait, so pauses cost nothing.
 
+mod database;
 mod fake;
 
 use std::{error::Error, sync::Arc, time::Duration};
@@ -102,103 +103,6 @@ async fn what_cannot_be_read_goes_to_the_store_like_the_rest() {
     fake.does(Step::Acked(0, one(1))).await;
     assert_eq!(fake.count(&Step::Applied(vec![-1])), 1);
     running.drained().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_database_is_waited_for_and_nothing_is_acknowledged_meanwhile() {
-    let fake = Fake::new();
-    let kinds: [fn() -> StoreError; 4] = [
-        || StoreError::Unavailable(reason()),
-        || StoreError::Conflict(reason()),
-        || StoreError::Schema {
-            problem: "a table was dropped".to_owned(),
-            source: None,
-        },
-        || StoreError::Backend(reason()),
-    ];
-    fake.turns((0..40).map(|turn| Turn::Fail(kinds[turn % kinds.len()]())));
-    fake.refuse_asides((0..40).map(|turn| kinds[turn % kinds.len()]()));
-    let broker = fake.subscriber();
-    (1..=3).for_each(|revision| broker.send(Ok(delivery(revision))).unwrap());
-    let running = Running::start(&fake);
-    fake.reached("all acknowledged", |steps| {
-        let acked = |step: &&Step| matches!(step, Step::Acked(0, Ack::One(tag) | Ack::UpTo(tag)) if tag.0 == 3);
-        steps.iter().any(|step| acked(&step))
-    })
-    .await;
-    let applied: Vec<i64> = fake
-        .steps()
-        .into_iter()
-        .filter_map(|step| {
-            if let Step::Applied(revisions) = step {
-                Some(revisions)
-            } else {
-                None
-            }
-        })
-        .flatten()
-        .collect();
-    assert_eq!(applied, [1, 2, 3]);
-    running.drained().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_that_fails_alone_again_and_again_is_set_aside() {
-    for error in [StoreError::Unavailable, StoreError::Conflict] {
-        let fake = Fake::new();
-        // All, all, half, and the first alone.
-        fake.turns((0..4).map(|_| Turn::Fail(error(reason()))));
-        let broker = fake.subscriber();
-        (1..=4).for_each(|revision| broker.send(Ok(delivery(revision))).unwrap());
-        let running = Running::start(&fake);
-        fake.does(Step::Applied(vec![4])).await;
-        running.drained().await;
-        let done: Vec<_> = fake
-            .steps()
-            .into_iter()
-            .filter(|step| matches!(step, Step::Applied(_) | Step::SetAside(_)))
-            .collect();
-        let expected = [
-            Step::SetAside(1),
-            Step::Applied(vec![2, 3]),
-            Step::Applied(vec![4]),
-        ];
-        assert_eq!(done, expected);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_database_that_cannot_be_reached_sets_nothing_aside() {
-    let fake = Fake::new();
-    let broker = fake.subscriber();
-    let running = Running::start(&fake);
-    broker.send(Ok(delivery(1))).unwrap();
-    fake.does(Step::Acked(0, one(1))).await;
-    // After each failure there is no connection for a while.
-    let lost = || StoreError::Unavailable(reason());
-    fake.turns((0..20).map(|_| Turn::Fail(lost())));
-    fake.sessions((0..20).flat_map(|_| [Err(lost()), Ok(())]));
-    broker.send(Ok(delivery(2))).unwrap();
-    fake.does(Step::Applied(vec![2])).await;
-    running.drained().await;
-    assert_eq!(fake.count(&Step::SetAside(2)), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_conflict_is_repeated_at_once() {
-    let fake = Fake::new();
-    fake.turns((0..3).map(|_| Turn::Fail(StoreError::Conflict(reason()))));
-    fake.subscriber().send(Ok(delivery(1))).unwrap();
-    let began = Instant::now();
-    let running = Running::start(&fake);
-    fake.does(Step::Acked(0, one(1))).await;
-    assert!(
-        began.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        began.elapsed()
-    );
-    running.drained().await;
-    assert_eq!(fake.count(&Step::Applied(vec![1])), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -396,16 +300,6 @@ async fn at_the_start_what_no_waiting_helps_is_fatal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_start_a_database_that_is_away_is_waited_for() {
-    let fake = Fake::new();
-    fake.refuse_models(StoreError::Unavailable(reason()));
-    fake.subscriber().send(Ok(delivery(1))).unwrap();
-    let running = Running::start(&fake);
-    fake.does(Step::Acked(0, one(1))).await;
-    running.drained().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_failed_message_wakes_the_task_that_looks_after_letters() {
     let failed = Applied::Retrying {
         attempts: 1,
@@ -463,6 +357,31 @@ async fn no_more_than_the_prefetch_is_taken() {
     fake.does(Step::Applied(vec![9])).await;
     running.drained().await;
     assert_eq!(fake.acks(), [(0, up_to(4)), (0, up_to(8)), (0, one(9))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_bytes_are_taken_than_may_be_in_hand() {
+    let fake = Fake::new();
+    let finish = Arc::new(Notify::new());
+    fake.turns([Turn::Wait(Arc::clone(&finish))]);
+    let broker = fake.subscriber();
+    for revision in 1..=3 {
+        let mut large = delivery(revision);
+        let mut body = large.body.to_vec();
+        body.resize(600_000, b' ');
+        large.body = body.into();
+        broker.send(Ok(large)).unwrap();
+    }
+    let running = Running::start_with(&fake, |config| config.prefetch_bytes = 1 << 20);
+    finish.notify_one();
+    fake.does(Step::Applied(vec![3])).await;
+    running.drained().await;
+    let applied = |step: &Step| matches!(step, Step::Applied(_));
+    let applied: Vec<_> = fake.steps().into_iter().filter(applied).collect();
+    let singly: Vec<_> = (1..=3)
+        .map(|revision| Step::Applied(vec![revision]))
+        .collect();
+    assert_eq!(applied, singly);
 }
 
 #[tokio::test(start_paused = true)]

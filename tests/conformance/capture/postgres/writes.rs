@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::Connection;
 
 use super::bed::Bed;
-use crate::fixture::{Fixture, Line, account, model};
+use crate::fixture::{Fixture, Line, account};
 
 const TABLE: &str = "create table account (id bigint primary key, name text, note text)";
 
@@ -205,32 +205,6 @@ async fn values_do_not_depend_on_the_session() {
     assert_eq!(state(&lines[0]), state(&lines[1]));
     assert_eq!(state(&lines[0])["real"], 0.1);
     assert_eq!(state(&lines[0])["at"], "2026-01-02T03:04:05Z");
-}
-
-#[tokio::test]
-async fn a_write_that_cannot_be_sent_fails_with_its_event() {
-    let bed = Bed::of(
-        "create table account (id text unique, name text)",
-        &model("account", &["id"]),
-    )
-    .await;
-    for (write, words) in [
-        ("insert into account values (null, 'a')", "key is null"),
-        ("insert into account values ('', 'a')", "key is empty"),
-        (
-            "insert into account values (repeat('k', 513), 'a')",
-            "limit is 512",
-        ),
-        (
-            "insert into account values ('k', repeat('x', 1048576))",
-            "limit is 1048576",
-        ),
-    ] {
-        let refusal = bed.refusal(write).await;
-        assert!(refusal.contains("cannot record account"), "{refusal}");
-        assert!(refusal.contains(words), "{refusal}");
-    }
-    assert_eq!(bed.number("select count(*) from account").await, 0);
 }
 
 #[tokio::test]

@@ -134,7 +134,10 @@ async fn what_is_kept_gets_its_slot() {
     .await;
     let mut session = session(&bed).await;
     let owner = Owner(Uuid::from_u128(7));
-    let census = session.beat(owner, Duration::from_secs(30)).await.unwrap();
+    let census = session
+        .beat(owner, Duration::from_secs(30), true)
+        .await
+        .unwrap();
     let seen: Vec<_> = census
         .leases
         .iter()
@@ -170,12 +173,12 @@ async fn what_is_kept_gets_its_slot() {
         slot("1")
     );
     assert_eq!(
-        bed.number("select slot from cqrs_outbox_dead where id = 2")
+        bed.number("select slot from cqrs_outbox_dead where outbox_id = 2")
             .await,
         slot("2")
     );
     assert_eq!(
-        bed.number("select slot from cqrs_outbox_dead where id = 3")
+        bed.number("select slot from cqrs_outbox_dead where outbox_id = 3")
             .await,
         slot("3")
     );

@@ -284,8 +284,8 @@ async fn what_cannot_be_sent_is_refused_with_the_remedy() {
         ),
         (
             "cqrs_id, key, data",
-            "'a', 1, json_object('x', hex(zeroblob(600000)))",
-            "1 MiB",
+            "'a', 1, json_object('x', hex(zeroblob(67108864)))",
+            "128 MiB",
         ),
         (
             "cqrs_id, key, signal, data",

@@ -142,7 +142,10 @@ pub(crate) struct Postgres {
 #[cfg(feature = "servers")]
 impl Postgres {
     pub(crate) async fn create() -> Result<Self> {
-        let database = Database::postgres().await?;
+        Self::on(Database::postgres().await?).await
+    }
+
+    pub(crate) async fn on(database: Database) -> Result<Self> {
         migrate(&SecretUrl::new(database.url())).await?;
         Ok(Self {
             database,

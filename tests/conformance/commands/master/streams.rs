@@ -34,18 +34,23 @@ const DUMP: &str = "acc\n\
     {\"id\":2,\"name\":\"n2\",\"cqrs_revision\":5,\"cqrs_updated\":\"2026-11-21 01:09:08+00:00\"}\n\
     {\"id\":4,\"name\":\"line\\nbreak \\\"é\",\"cqrs_revision\":7,\"cqrs_updated\":\"2026-11-21 01:09:08.000001+00:00\"}";
 
+/// What ours has behind it.
+const END: &str = "\n{\"cqrs_end\":{\"rows\":3,\"failed\":0,\"filtered\":false}}";
+
 pub(crate) async fn a_dump_is_that_of_django<W: World>(world: W) -> Result<()> {
     accounts(&world).await?;
     for batch in ["1", "2", "1000"] {
         let dump = ["dump", "--model", "acc", "-o", "-", "-b", batch];
         let ended = world.relay(&dump).await?.good()?;
-        assert_eq!(ended.stdout, DUMP, "{batch}");
+        assert_eq!(ended.stdout, format!("{DUMP}{END}"), "{batch}");
         assert!(
             ended.stderr.contains("3 instances dumped"),
             "{}",
             ended.stderr
         );
     }
+    let django = ["dump", "--model", "acc", "-o", "-", "--without-end-mark"];
+    assert_eq!(world.relay(&django).await?.good()?.stdout, DUMP);
     let filtered = [
         "dump",
         "--model",
@@ -56,7 +61,12 @@ pub(crate) async fn a_dump_is_that_of_django<W: World>(world: W) -> Result<()> {
         r#"{"name": "n2"}"#,
     ];
     let ended = world.relay(&filtered).await?.good()?;
-    assert_eq!(ended.stdout.lines().count(), 2);
+    assert_eq!(ended.stdout.lines().count(), 3);
+    assert!(
+        ended.stdout.ends_with(r#""filtered":true}}"#),
+        "{}",
+        ended.stdout
+    );
     Ok(())
 }
 
@@ -69,7 +79,7 @@ pub(crate) async fn a_file_is_whole_or_not_there<W: World>(world: W) -> Result<(
         .good()?;
     let summary: serde_json::Value = serde_json::from_str(&ended.stdout)?;
     assert_eq!(summary["rows"], 3);
-    assert_eq!(std::fs::read_to_string(&file)?, DUMP);
+    assert_eq!(std::fs::read_to_string(&file)?, format!("{DUMP}{END}"));
     std::fs::write(&file, "mine")?;
     world
         .relay(&["dump", "--cqrs-id", "acc"])
@@ -77,14 +87,14 @@ pub(crate) async fn a_file_is_whole_or_not_there<W: World>(world: W) -> Result<(
         .says("--force")?;
     assert_eq!(std::fs::read_to_string(&file)?, "mine");
     world.relay(&["dump", "-c", "acc", "-f"]).await?.good()?;
-    assert_eq!(std::fs::read_to_string(&file)?, DUMP);
+    assert_eq!(std::fs::read_to_string(&file)?, format!("{DUMP}{END}"));
     // A table that cannot be read leaves the file alone.
     world.database().execute("drop table account").await?;
     world
         .relay(&["dump", "-c", "acc", "-f"])
         .await?
         .says("no table \"account\"")?;
-    assert_eq!(std::fs::read_to_string(&file)?, DUMP);
+    assert_eq!(std::fs::read_to_string(&file)?, format!("{DUMP}{END}"));
     Ok(())
 }
 
@@ -95,7 +105,7 @@ pub(crate) async fn a_diff_is_that_of_django<W: World>(world: W) -> Result<()> {
         .await?
         .good()?;
     let (header, lines) = ended.stdout.split_once('\n').unwrap();
-    assert_eq!(lines, "[[1,0],[2,5]]\n[[4,7]]\n");
+    assert_eq!(lines, "[[1,0],[2,5]]\n[[4,7]]\n[]\n");
     let header = cqrs_core::stream::StreamHeader::parse(header)?;
     assert_eq!(header.cqrs_id.as_str(), "acc");
     assert_eq!(header.to_string().matches(',').count(), 1);
@@ -109,7 +119,7 @@ pub(crate) async fn a_diff_is_that_of_django<W: World>(world: W) -> Result<()> {
     // Nothing to compare is no failure of the pipe.
     let none = ["diff", "-c", "acc", "--filter", r#"{"id": 9}"#];
     let ended = world.relay(&none).await?.good()?;
-    assert_eq!(ended.stdout.lines().count(), 1);
+    assert_eq!(ended.stdout.lines().skip(1).collect::<Vec<_>>(), ["[]"]);
     Ok(())
 }
 
@@ -117,9 +127,9 @@ pub(crate) async fn a_deleted_diff_is_that_of_django<W: World>(world: W) -> Resu
     accounts(&world).await?;
     let header = "acc,2026-11-21 01:09:08.762627+00:00\n";
     // 3 is not for replicas, 500 is nowhere.
-    let input = format!("{header}[1, 2, 3, 500]\n[4]\n[600]\n");
+    let input = format!("{header}[1, 2, 3, 500]\n[4]\n[600]\n[]\n");
     let ended = world.relay_with(&["deleted-diff"], &input).await?.good()?;
-    assert_eq!(ended.stdout, format!("{header}[3,500]\n[600]\n"));
+    assert_eq!(ended.stdout, format!("{header}[3,500]\n[600]\n[]\n"));
     assert!(
         ended.stderr.contains("PK to delete: [3,500]"),
         "{}",
@@ -129,7 +139,7 @@ pub(crate) async fn a_deleted_diff_is_that_of_django<W: World>(world: W) -> Resu
 
     // Many are not told one by one.
     let many: Vec<_> = (1_000..2_000).map(|key| key.to_string()).collect();
-    let input = format!("{header}[{}]\n", many.join(","));
+    let input = format!("{header}[{}]\n[]\n", many.join(","));
     let ended = world.relay_with(&["deleted-diff"], &input).await?.good()?;
     assert!(ended.stderr.len() < 1_000);
     assert!(ended.stderr.contains("and 980 more"), "{}", ended.stderr);
@@ -146,6 +156,15 @@ pub(crate) async fn a_stream_that_is_none_is_refused_by_its_line<W: World>(world
     ended.await?.says("line 3")?;
     let sync = world.relay_with(&["diff-sync"], "acc,2026-11-21 01:09:08+00:00\n[[1,2]]\n");
     sync.await?.says("(id)")?;
+    // One whose writer has died.
+    let cut = "acc,2026-11-21 01:09:08+00:00\n[1]\n[500]\n";
+    for command in ["deleted-diff", "diff-sync"] {
+        let ended = world.relay_with(&[command], cut).await?;
+        assert!(!ended.stdout.contains("[]"), "{ended:?}");
+        ended.says("the stream has no end mark")?;
+        let django = [command, "--without-end-mark"];
+        world.relay_with(&django, cut).await?.good()?;
+    }
     Ok(())
 }
 

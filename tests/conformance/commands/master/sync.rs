@@ -186,7 +186,7 @@ pub(crate) async fn a_rate_is_kept<W: World>(world: W) -> Result<()> {
 
 pub(crate) async fn a_diff_is_sent_to_the_queue_that_it_names<W: World>(world: W) -> Result<()> {
     things(&world).await?;
-    let input = "thing,2026-11-21 01:09:08.752663+00:00,replica\n[1, 7000, 2]\n[100, 3]\n";
+    let input = "thing,2026-11-21 01:09:08.752663+00:00,replica\n[1, 7000, 2]\n[100, 3]\n[]\n";
     let ended = world
         .relay_with(&["diff-sync", "--json"], input)
         .await?
@@ -202,7 +202,7 @@ pub(crate) async fn a_diff_is_sent_to_the_queue_that_it_names<W: World>(world: W
     );
     let direct = "select count(*) from cqrs_outbox where queue = 'replica' and signal = 'SYNC'";
     assert_eq!(count(&world, direct).await?, 3);
-    let every = "thing,2026-11-21 01:09:08.752663+00:00,None\n[1]\n";
+    let every = "thing,2026-11-21 01:09:08.752663+00:00,None\n[1]\n[]\n";
     world.relay_with(&["diff-sync"], every).await?.good()?;
     let broadcast = "select count(*) from cqrs_outbox where queue is null";
     assert_eq!(count(&world, broadcast).await?, 1);
@@ -222,10 +222,16 @@ pub(crate) async fn a_queue_that_is_not_there_is_noticed<W: World>(world: W) -> 
         "--max-unsent",
         "100",
     ];
-    world
-        .relay(&sync)
-        .await?
-        .says("there is no queue \"nowhere\"")?;
+    let ended = world.relay(&sync).await?;
+    // One row was sent to find that out, and no advice passes over it.
+    assert!(!ended.stderr.contains("--after"), "{ended:?}");
+    ended.says(
+        "there is no queue \"nowhere\", or it takes nothing of this model: 1 row came back",
+    )?;
+    let dead = "select count(*) from cqrs_outbox_dead";
+    assert_eq!(count(&world, dead).await?, 1);
+    let waiting = "select count(*) from cqrs_outbox";
+    assert_eq!(count(&world, waiting).await?, 0);
     Ok(())
 }
 

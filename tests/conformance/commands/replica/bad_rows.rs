@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::site::{Engine, Site, dump, row};
+use super::site::{Engine, Site, dump, row, whole};
 
 pub(super) async fn a_bad_row_costs_only_itself<E: Engine>() {
     let site = Site::<E>::accounts().await;
@@ -93,7 +93,10 @@ pub(super) async fn rows_wait_for_the_rows_they_refer_to<E: Engine>() {
     // Each row refers to the next one; one to a row that is not in the dump.
     let mut rows: Vec<_> = (900..1000).map(|id| node(id, id + 1)).collect();
     rows.extend([root.to_owned(), node(1, 5000)]);
-    let loaded = site.load(&format!("node\n{}", rows.join("\n")), &["--batch", "10"]);
+    let loaded = site.load(
+        &whole(&format!("node\n{}", rows.join("\n"))),
+        &["--batch", "10"],
+    );
     assert_eq!(
         (loaded.code, &loaded.json()["loaded"]),
         (0, &json!(101)),

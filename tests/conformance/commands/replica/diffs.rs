@@ -1,9 +1,13 @@
 //! `diff`, `deleted-diff` and `deleted-sync`.
 
 use cqrs_core::content::ContentHasher;
+use cqrs_replica::{Applied, ReplicaSession, ReplicaStore};
 use serde_json::json;
 
-use super::site::{Engine, Site, dump, row};
+use super::{
+    live::{message, models},
+    site::{Engine, Site, dump, policy, row, whole},
+};
 
 const HEADER: &str = "account,2026-11-21 01:09:08.752663+00:00";
 
@@ -25,12 +29,12 @@ pub(super) async fn another_revision_no_row_and_no_state_are_found<E: Engine>() 
         site.database.execute(change).await.unwrap();
     }
     let stream = format!(
-        "{HEADER}\n[[1, 1], [2, 7], [3, 3]]\n[[4,4],[5,5],[6,6]]\n[[7,7]]\n[[8,2],[11,0],[12,0]]\n"
+        "{HEADER}\n[[1, 1], [2, 7], [3, 3]]\n[[4,4],[5,5],[6,6]]\n[[7,7]]\n[[8,2],[11,0],[12,0]]\n[]\n"
     );
     let ended = site.pipe(&["diff"], &stream);
     assert_eq!(
         ended.stdout,
-        format!("{HEADER},billing\n[2]\n[4,5]\n[8,11,12]\n"),
+        format!("{HEADER},billing\n[2]\n[4,5]\n[8,11,12]\n[]\n"),
         "{ended:?}"
     );
     assert_eq!(ended.code, 0);
@@ -65,10 +69,10 @@ pub(super) async fn another_content_at_the_same_revision_is_found<E: Engine>() {
     let rows: Vec<_> = (1..=4)
         .map(|id| format!("[{id},{id},\"{}\"]", hash(id)))
         .collect();
-    let ended = site.pipe(&["diff"], &format!("{HEADER}\n[{}]\n", rows.join(",")));
+    let ended = site.pipe(&["diff"], &format!("{HEADER}\n[{}]\n[]\n", rows.join(",")));
     assert_eq!(
         ended.stdout,
-        format!("{HEADER},billing\n[3]\n"),
+        format!("{HEADER},billing\n[3]\n[]\n"),
         "{ended:?}"
     );
     assert!(ended.stderr.contains("1 of another content"), "{ended:?}");
@@ -121,7 +125,7 @@ pub(super) async fn keys_are_listed_in_order_and_by_filter<E: Engine>() {
         .ok();
     let lines: Vec<_> = listed.lines().collect();
     assert!(lines[0].starts_with("account,20"), "{listed}");
-    assert_eq!(lines[1..], ["[1,2,3,4]", "[5,6,7,8]", "[9,10]"]);
+    assert_eq!(lines[1..], ["[1,2,3,4]", "[5,6,7,8]", "[9,10]", "[]"]);
     let filter = r#"{"or": [{"id__gt": 8}, {"name__in": ["n2", "x"]}], "qty__isnull": false}"#;
     let listed = site
         .run(&["deleted-diff", "-c", "account", "-f", filter])
@@ -141,20 +145,25 @@ pub(super) async fn composite_and_text_keys_are_listed_and_compared<E: Engine>()
         .flat_map(|doc| (1..=2).map(move |no| format!("{{\"doc\":\"{doc}\",\"no\":{no},{end}")))
         .collect();
     assert_eq!(
-        site.load(&format!("line\n{}", rows.join("\n")), &[]).json()["loaded"],
+        site.load(&whole(&format!("line\n{}", rows.join("\n"))), &[])
+            .json()["loaded"],
         4
     );
     let listed = site.run(&["deleted-diff", "-c", "line", "-b", "3"]).ok();
     let keys: Vec<_> = listed.lines().skip(1).collect();
     assert_eq!(
         keys,
-        ["[[\"a\",1],[\"a\",2],[\"b\\\"c\",1]]", "[[\"b\\\"c\",2]]"]
+        [
+            "[[\"a\",1],[\"a\",2],[\"b\\\"c\",1]]",
+            "[[\"b\\\"c\",2]]",
+            "[]"
+        ]
     );
     let stream =
-        "line,2026-11-21 01:00:00+00:00\n[[[\"a\",1],2],[[\"b\\\"c\",2],3],[[\"z\",1],0]]\n";
+        "line,2026-11-21 01:00:00+00:00\n[[[\"a\",1],2],[[\"b\\\"c\",2],3],[[\"z\",1],0]]\n[]\n";
     let diff = site.pipe(&["diff"], stream).ok();
     assert_eq!(diff.lines().nth(1), Some("[[\"b\\\"c\",2],[\"z\",1]]"));
-    let gone = "line,2999-01-01 00:00:00+00:00\n[[\"b\\\"c\",1]]\n";
+    let gone = "line,2999-01-01 00:00:00+00:00\n[[\"b\\\"c\",1]]\n[]\n";
     site.pipe(&["deleted-sync"], gone).ok();
     assert_eq!(
         site.rows("select cast(count(*) as text) from line").await,
@@ -174,7 +183,7 @@ pub(super) async fn what_has_changed_since_is_spared<E: Engine>() {
         .execute("insert into account (id, name) values (20, 'by hand')")
         .await
         .unwrap();
-    let stream = format!("{header}\n[2,3]\n[20,99]\n");
+    let stream = format!("{header}\n[2,3]\n[20,99]\n[]\n");
     let ended = site.pipe(&["deleted-sync", "--json"], &stream);
     assert_eq!(ended.code, 0, "{ended:?}");
     let expected = json!({"deleted": 2, "spared": 1, "absent": 1, "failed": 0});
@@ -188,14 +197,60 @@ pub(super) async fn what_has_changed_since_is_spared<E: Engine>() {
         .execute("insert into account (id, name) values (20, 'by hand')")
         .await
         .unwrap();
-    let again = site.pipe(&["deleted-sync", "--json"], &format!("{header}\n[20]\n"));
+    let again = site.pipe(
+        &["deleted-sync", "--json"],
+        &format!("{header}\n[20]\n[]\n"),
+    );
     assert_eq!(again.json()["deleted"], 1, "{again:?}");
     // A tombstone stays, and a new life is let in.
-    let late = site.load(&dump(&[row(2, 2, "late")]), &[]);
-    assert_eq!(late.json()["not_newer"], 1, "{late:?}");
+    let mut session = site.store.session().await.unwrap();
+    let late = [message("SAVE", 2, 2, "late", true)];
+    let answers = session.apply(&models(), &policy(), &late).await.unwrap();
+    assert!(matches!(answers[0], Applied::Skipped(_)), "{answers:?}");
+    session.close().await;
     site.load(&dump(&[row(2, 3, "new life")]), &[]).json();
     assert_eq!(
         site.rows("select name from account where id = 2").await,
         ["new life"]
     );
+}
+
+pub(super) async fn a_stream_without_its_end_is_not_taken_for_whole<E: Engine>() {
+    let site = ten::<E>().await;
+    let rows = format!("{HEADER}\n[[1,1],[2,2]]\n");
+    let keys = format!("{HEADER}\n[1]\n");
+    for (command, stream) in [("diff", &rows), ("deleted-sync", &keys)] {
+        let cut = site.pipe(&[command], stream);
+        assert_eq!(cut.code, 1, "{cut:?}");
+        assert!(cut.stderr.contains("the stream has no end mark"), "{cut:?}");
+        // What comes behind it is not told that all is there.
+        assert!(!cut.stdout.contains("[]"), "{cut:?}");
+        let django = site.pipe(&[command, "--without-end-mark"], stream);
+        assert_eq!(django.code, 0, "{django:?}");
+    }
+}
+
+/// What a comparison has removed, a sync of the same state brings back, and so does a dump.
+pub(super) async fn what_was_removed_by_mistake_comes_back<E: Engine>() {
+    let site = ten::<E>().await;
+    let before = site.account().await;
+    let listed = site.run(&["deleted-diff", "-c", "account"]).ok();
+    let refused = site.pipe(&["deleted-sync", "--max-deletes", "9"], &listed);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let words = "10 of 10 rows would be deleted, and the limit is 9";
+    assert!(refused.stderr.contains(words), "{refused:?}");
+    assert_eq!(site.account().await, before);
+    site.pipe(&["deleted-sync"], &listed).ok();
+    assert_eq!(site.account().await.len(), 0);
+    let mut session = site.store.session().await.unwrap();
+    let synced = [message("SYNC", 7, 7, "n7", true)];
+    session.apply(&models(), &policy(), &synced).await.unwrap();
+    session.close().await;
+    assert_eq!(site.account().await, ["7|n7|7"]);
+    let earlier = site.load(&dump(&[row(8, 7, "n8")]), &[]);
+    assert_eq!(earlier.json()["not_newer"], 1, "{earlier:?}");
+    let rows: Vec<_> = (1..=10).map(|id| row(id, id, &format!("n{id}"))).collect();
+    let again = site.load(&dump(&rows), &[]);
+    assert_eq!(again.json()["loaded"], 9, "{again:?}");
+    assert_eq!(site.account().await, before);
 }

@@ -50,6 +50,13 @@ pub(super) async fn letters_are_chosen_by_model_reason_and_fingerprint<E: Engine
     assert_eq!(instances(&list(&["--fingerprint", fingerprint])), ["4"]);
     // The old name of the command.
     let discard = ["dead", "discard", "--reason", "missing_column"];
+    let refused = site.run(&discard);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("give up 2 letters"),
+        "{refused:?}"
+    );
+    assert_eq!(instances(&list(&[])), ["2", "3", "4"]);
+    let discard = [&discard[..], &["--yes"]].concat();
     assert_eq!(site.run(&discard).ok(), "2 letters discarded\n");
     assert_eq!(instances(&list(&[])), ["4"]);
     let retry = ["dead-letters", "retry", "--fingerprint", fingerprint];
@@ -94,8 +101,8 @@ pub(super) async fn what_is_purged_is_gone_for_good<E: Engine>() {
         refused.code == 1 && refused.stderr.contains("delete 2 letters"),
         "{refused:?}"
     );
-    site.run(&["dead-letters", "discard", "--reason", "constraint"])
-        .ok();
+    let discard = ["dead-letters", "discard", "--reason", "constraint", "--yes"];
+    site.run(&discard).ok();
     let purge = ["dead-letters", "purge", "--all", "--yes"];
     assert_eq!(site.run(&purge).ok(), "2 letters purged\n");
     let discarded = [

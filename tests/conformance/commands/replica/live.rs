@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::site::{Engine, Site, dump, policy, row, updated};
 
-fn message(signal: &str, id: u64, revision: u64, name: &str, counted: bool) -> Incoming {
+pub(super) fn message(signal: &str, id: u64, revision: u64, name: &str, counted: bool) -> Incoming {
     let time = updated(revision);
     let body = format!(
         r#"{{"signal_type":"{signal}","cqrs_id":"account","instance_pk":{id},"instance_data":{{"id":{id},"name":"{name}","qty":{revision},"cqrs_revision":{revision},"cqrs_updated":"{time}"}}}}"#
@@ -36,7 +36,7 @@ fn message(signal: &str, id: u64, revision: u64, name: &str, counted: bool) -> I
     })
 }
 
-fn models<S: ReplicaStore>() -> Models<S> {
+pub(super) fn models<S: ReplicaStore>() -> Models<S> {
     let id = CqrsId::new("account").unwrap();
     Models::new([Model::table(id, TableModel::new("account", "id"))]).unwrap()
 }

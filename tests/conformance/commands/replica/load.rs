@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::site::{ACCOUNT, Engine, Site, dump, row};
+use super::site::{ACCOUNT, Engine, Site, dump, row, whole};
 
 pub(super) async fn a_dump_of_django_and_one_of_ours_are_loaded<E: Engine>() {
     let site = Site::<E>::accounts().await;
@@ -10,7 +10,7 @@ pub(super) async fn a_dump_of_django_and_one_of_ours_are_loaded<E: Engine>() {
     let django = "account\n\
         {\"id\":1,\"cqrs_revision\":0,\"cqrs_updated\":\"2026-11-21 01:09:08.722970+00:00\",\"name\":\"a\\/b\",\"qty\":null,\"x\":[1]}\n\
         {\"id\":2,\"cqrs_revision\":4,\"cqrs_updated\":\"2026-11-21 01:09:08.723016+00:00\",\"name\":\"\\u00fc\",\"qty\":7}";
-    let loaded = site.load(django, &["--model", "account"]);
+    let loaded = site.load(django, &["--model", "account", "--without-end-mark"]);
     assert_eq!(loaded.code, 0, "{loaded:?}");
     let expected =
         json!({"cqrs_id": "account", "loaded": 2, "not_newer": 0, "waiting": 0, "failed": 0});
@@ -79,7 +79,7 @@ pub(super) async fn keys_may_be_text_uuids_or_composite<E: Engine>() {
         format!("thing\n{{\"id\":\"0189d2f0-7a5e-7cc2-98ab-3f0f6e3b2a11\",\"name\":\"t\",{end}"),
         format!("line\n{{\"document\":\"d\",\"no\":3,\"text\":\"x\",{end}"),
     ] {
-        let loaded = site.load(&dump, &[]);
+        let loaded = site.load(&whole(&dump), &[]);
         assert_eq!(loaded.json()["loaded"], 1, "{loaded:?}");
     }
     assert_eq!(

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cqrs_core::{QueueName, SecretUrl, database::sqlite::SqliteConfig};
+use cqrs_core::{QueueName, SecretUrl, database::sqlite::SqliteConfig, stream::DumpEnd};
 use cqrs_replica::{ApplyPolicy, ReplicaStore, sqlite::SqliteReplica};
 use cqrs_tests::database::Database;
 use tempfile::TempDir;
@@ -206,7 +206,17 @@ pub(super) fn updated(revision: u64) -> String {
     format!("2026-11-21 01:00:{revision:02}.000000+00:00")
 }
 
-/// A dump of `account` of these rows.
+/// A dump of `account` of these rows, with its end mark.
 pub(super) fn dump(rows: &[String]) -> String {
-    format!("account\n{}", rows.join("\n"))
+    whole(&format!("account\n{}", rows.join("\n")))
+}
+
+/// A dump with its end mark.
+pub(super) fn whole(dump: &str) -> String {
+    let rows = dump.lines().skip(1).filter(|line| !line.is_empty());
+    let end = DumpEnd {
+        rows: rows.count() as u64,
+        ..DumpEnd::default()
+    };
+    format!("{dump}\n{end}")
 }

@@ -86,7 +86,7 @@ pub(crate) async fn a_failed_read_uses_up_no_revision<F: Fixture>(db: F) {
     });
     assert_eq!(filtered.await.unwrap(), Recorded::Filtered);
     F::commit(tx).await;
-    assert_eq!(db.revision("1").await, None);
+    assert_eq!(db.revision("1").await, F::UNSENT);
 
     let mut tx = db.begin().await;
     let lost = record_current(&mut tx, "account", 1, async |_: &mut F::Tx| {

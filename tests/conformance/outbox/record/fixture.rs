@@ -19,6 +19,10 @@ pub(crate) trait Fixture: Sized + Send + Sync + 'static {
     /// The directory of its statements in `cqrs-outbox/src`.
     const STATEMENTS: &'static str;
 
+    /// What [`Self::revision`] says of an instance of which nothing was sent. With readers beside writers a
+    /// mark is left that tells a dump which still sees its row; `SQLite` gives all rows their revisions first.
+    const UNSENT: Option<(i64, bool)>;
+
     /// The type of a column for exact decimals.
     const DECIMAL: &'static str;
 

@@ -20,6 +20,7 @@ impl Fixture for PostgresFixture {
     type Connection = PgConnection;
 
     const STATEMENTS: &'static str = "postgres/sql";
+    const UNSENT: Option<(i64, bool)> = Some((0, true));
     const DECIMAL: &'static str = "numeric";
     const BYTES: &'static str = "bytea";
     const INTERVAL: &'static str = "interval";

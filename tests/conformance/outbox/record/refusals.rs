@@ -71,7 +71,7 @@ pub(crate) async fn what_cannot_be_sent_is_refused_before_anything_is_written<F:
         ),
         (
             save(json!({"text": "x".repeat(MAX_BODY)})),
-            "limit is 1048576",
+            "limit is 134217728",
         ),
         (Change::saved(&Bad(json!(5))), "JSON object"),
         (

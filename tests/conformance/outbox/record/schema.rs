@@ -31,6 +31,18 @@ pub(crate) async fn a_newer_schema_is_refused<F: Fixture>(db: F) {
     assert!(error.to_string().contains("999"), "{error}");
 }
 
+/// While programs are replaced, those of both versions share a migrated database.
+pub(crate) async fn a_newer_schema_that_only_adds_is_used<F: Fixture>(db: F) {
+    let mut tx = db.begin().await;
+    let newer = "insert into cqrs_outbox_migrations
+                 select 999, 'of the future (additive)', installed_on, success, checksum,
+                        execution_time
+                 from cqrs_outbox_migrations where version = 1";
+    F::execute(&mut tx, newer).await;
+    F::commit(tx).await;
+    migrate(&db.url()).await.unwrap();
+}
+
 /// Syntax, tables, columns and types of every statement of the crate.
 pub(crate) async fn every_statement_prepares<F: Fixture>(db: F) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cqrs-outbox/src");

@@ -40,6 +40,7 @@ impl Fixture for SqliteFixture {
     type Connection = SqliteConnection;
 
     const STATEMENTS: &'static str = "sqlite/sql";
+    const UNSENT: Option<(i64, bool)> = None;
     const DECIMAL: &'static str = "text";
     const BYTES: &'static str = "blob";
     const INTERVAL: &'static str = "text";

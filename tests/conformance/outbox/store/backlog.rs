@@ -2,9 +2,30 @@
 
 use std::time::Duration;
 
-use cqrs_outbox::{Buried, DeadReason, OutboxSession, Postponed, Settlement};
+use cqrs_outbox::{Buried, Counted, DeadReason, OutboxSession, Postponed, Settlement};
 
 use super::fixture::{Fixture, Holder, row};
+
+pub(super) async fn a_large_backlog_is_counted_in_part<F: Fixture>(fixture: F) {
+    let mut session = fixture.session().await;
+    fixture.add(&[row(1, "oldest")]).await;
+    fixture
+        .execute(
+            "insert into cqrs_outbox (message_id, slot, cqrs_id, instance_pk, signal, revision, body, created_at)
+             with recursive number (n) as (select 1 union all select n + 1 from number where n < 100000)
+             select message_id, slot, cqrs_id, instance_pk, signal, revision, body, created_at
+             from cqrs_outbox cross join number",
+        )
+        .await;
+    let backlog = session.backlog().await.unwrap();
+    assert_eq!((backlog.rows, backlog.counted), (100_000, Counted::AtLeast));
+    assert!(backlog.oldest.is_some());
+    fixture
+        .execute("delete from cqrs_outbox where instance_pk = 'oldest' and id > 100000")
+        .await;
+    let backlog = session.backlog().await.unwrap();
+    assert_eq!((backlog.rows, backlog.counted), (100_000, Counted::Exactly));
+}
 
 pub(super) async fn the_backlog_is_counted<F: Fixture>(fixture: F) {
     let mut session = fixture.session().await;

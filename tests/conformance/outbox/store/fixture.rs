@@ -15,6 +15,15 @@ pub(super) trait Fixture: Sized + Send + Sync {
     /// A transaction of an application.
     type Open: Send;
 
+    /// Statements that leave a value nobody can read in the rows of the instance `bad`, with its column.
+    const SPOILINGS: &[(&str, &str)];
+
+    /// Makes all rows wait for a retry, as if in an order of their ids.
+    const WAIT: &str;
+
+    /// Makes them wait for ever.
+    const NEVER: &str;
+
     fn new() -> impl Future<Output = Self>;
 
     fn store(&self) -> Self::Store;
@@ -131,7 +140,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 impl Holder {
     pub(super) async fn of_all<S: OutboxSession>(session: &mut S) -> Self {
         let owner = Owner(fresh_id());
-        let census = session.beat(owner, LEASE).await.unwrap();
+        let census = session.beat(owner, LEASE, true).await.unwrap();
         let held = session.acquire(owner, &seen(&census)).await.unwrap();
         assert_eq!(held.len(), 64, "a fresh database has 64 free slots");
         Self { owner, held }

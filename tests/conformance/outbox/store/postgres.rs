@@ -13,6 +13,7 @@ use super::{
     statements::statements,
 };
 
+mod large;
 mod plans;
 mod stress;
 
@@ -25,6 +26,38 @@ pub(super) struct Database {
 impl Fixture for Database {
     type Store = PostgresStore;
     type Open = Transaction<'static, Postgres>;
+
+    const SPOILINGS: &[(&str, &str)] = &[
+        (
+            "cqrs_id",
+            "update cqrs_outbox set cqrs_id = 'bad id' where instance_pk = 'bad'",
+        ),
+        (
+            "cqrs_id",
+            "update cqrs_outbox set cqrs_id = '' where instance_pk = 'bad'",
+        ),
+        (
+            "queue",
+            "update cqrs_outbox set queue = 'not#a#queue' where instance_pk = 'bad'",
+        ),
+        (
+            "created_at",
+            "update cqrs_outbox set created_at = 'infinity' where instance_pk = 'bad'",
+        ),
+        (
+            "created_at",
+            "update cqrs_outbox set created_at = '-infinity' where instance_pk = 'bad'",
+        ),
+        (
+            "created_at",
+            "update cqrs_outbox set created_at = '294000-01-01' where instance_pk = 'bad'",
+        ),
+    ];
+
+    const WAIT: &str = "update cqrs_outbox
+        set attempts = 1, next_attempt_at = now() + id * interval '1 microsecond'";
+
+    const NEVER: &str = "update cqrs_outbox set next_attempt_at = 'infinity'";
 
     async fn new() -> Self {
         let database = TestDatabase::create().await.unwrap();
@@ -154,17 +187,68 @@ conformance!(Database:
     leases::a_beat_in_between_keeps_the_slots,
     leases::a_beat_after_the_lease_costs_all_slots,
     leases::released_slots_are_free,
+    leases::slots_that_are_missing_are_restored,
     leases::a_relay_that_retires_is_forgotten,
     dead::dead_rows_are_listed_and_shown,
     dead::a_retried_row_gets_a_new_id,
     dead::a_superseded_row_is_sent_only_by_force,
     dead::a_retried_row_does_not_expire_again,
     dead::retrying_everything_keeps_the_order,
+    dead::an_id_that_is_given_again_may_die_again,
+    dead::dead_rows_die_on_where_their_ids_have_stopped,
     dead::discarded_rows_are_gone,
     backlog::the_backlog_is_counted,
-    corrupt::a_corrupt_row_is_named_by_its_column,
+    backlog::a_large_backlog_is_counted_in_part,
+    corrupt::a_row_that_cannot_be_read_is_set_aside,
+    corrupt::one_that_waits_for_its_retry_is_set_aside,
+    corrupt::one_behind_a_settled_row_is_set_aside,
+    corrupt::a_retry_at_a_time_that_never_comes_is_waited_for,
+    corrupt::a_row_with_any_id_is_found,
     corrupt::a_database_without_tables_is_refused,
 );
+
+#[tokio::test]
+async fn dead_rows_of_before_keep_their_ids() {
+    let fixture = Database::new().await;
+    fixture.execute("drop table cqrs_outbox_dead").await;
+    fixture.execute(OLD_DEAD).await;
+    fixture
+        .execute(
+            "insert into cqrs_outbox_dead (id, message_id, slot, cqrs_id, instance_pk, signal,
+                revision, body, created_at, attempts, reason)
+            select n, gen_random_uuid(), 1, 'account', 'old', 'SAVE', 0, '{}', now(), 1, 'failed'
+            from unnest(array[9, 7]) as n",
+        )
+        .await;
+    let migration = include_str!("../../../../migrations/postgres/outbox/0006_dead_rows.sql");
+    fixture
+        .pool
+        .execute(sqlx::raw_sql(migration))
+        .await
+        .unwrap();
+    super::dead::dead_rows_of_before_keep_their_ids(fixture).await;
+}
+
+const OLD_DEAD: &str = "create table cqrs_outbox_dead (
+    id          bigint primary key,
+    message_id  uuid not null,
+    slot        smallint not null,
+    cqrs_id     text collate \"C\" not null,
+    instance_pk text collate \"C\" not null,
+    signal      text not null,
+    queue       text,
+    revision    bigint not null,
+    body        bytea not null,
+    traceparent text,
+    created_at  timestamptz not null,
+    expires_at  timestamptz,
+    attempts    integer not null,
+    reason      text not null check (reason in ('failed', 'expired', 'no_queue')),
+    error       text,
+    died_at     timestamptz not null default clock_timestamp(),
+    superseded  boolean not null default false,
+    forced      boolean not null default false
+)";
 
 #[tokio::test]
 async fn every_statement_prepares() {

@@ -65,13 +65,19 @@ pub(super) async fn every_kind_is_counted<F: Fixture>(fixture: F) {
 
     let dead = session.dead_list(10).await.unwrap();
     assert_eq!(dead.len(), 2);
-    let bad = dead.iter().find(|row| row.id == added[2].id).unwrap();
+    let bad = dead
+        .iter()
+        .find(|row| row.outbox_id == added[2].id)
+        .unwrap();
     assert_eq!((bad.reason.as_str(), bad.attempts), ("no_queue", 7));
     assert_eq!(bad.error.as_deref(), Some("no such queue"));
-    assert_eq!(bad.message_id, added[2].message_id);
-    let newest = dead.iter().find(|row| row.id == added[4].id).unwrap();
+    assert_eq!(bad.message_id, added[2].message_id.to_string());
+    let newest = dead
+        .iter()
+        .find(|row| row.outbox_id == added[4].id)
+        .unwrap();
     assert_eq!((newest.reason.as_str(), newest.attempts), ("expired", 0));
-    assert_eq!(newest.instance, instance("newest"));
+    assert_eq!(newest.instance_pk, "newest");
 }
 
 pub(super) async fn a_wrong_message_id_hits_nothing<F: Fixture>(fixture: F) {
@@ -147,7 +153,7 @@ pub(super) async fn lost_slots_are_reported<F: Fixture>(fixture: F) {
     fixture.expire(old.owner).await;
     let mut other = fixture.session().await;
     let new = cqrs_outbox::Owner(fresh_id());
-    let census = other.beat(new, LEASE).await.unwrap();
+    let census = other.beat(new, LEASE, true).await.unwrap();
     let taken = other.acquire(new, &seen(&census)[5..7]).await.unwrap();
     assert_eq!(taken.len(), 2);
 
@@ -197,7 +203,8 @@ pub(super) async fn no_words_of_a_failure_spoil_a_settlement<F: Fixture>(fixture
     };
     let settled = session.settle(&settlement, &holder.held).await.unwrap();
     assert_eq!((settled.postponed, settled.dead), (1, 1));
-    let shown = session.dead_show(added[1].id).await.unwrap().unwrap();
+    let dead = session.dead_list(1).await.unwrap();
+    let shown = session.dead_show(dead[0].id).await.unwrap().unwrap();
     assert!(
         shown
             .error

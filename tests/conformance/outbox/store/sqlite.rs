@@ -36,6 +36,46 @@ impl Fixture for File {
     type Store = SqliteStore;
     type Open = Transaction<'static, Sqlite>;
 
+    const SPOILINGS: &[(&str, &str)] = &[
+        (
+            "cqrs_id",
+            "update cqrs_outbox set cqrs_id = 'bad id' where instance_pk = 'bad'",
+        ),
+        (
+            "cqrs_id",
+            "update cqrs_outbox set cqrs_id = cast(x'ff61' as text) where instance_pk = 'bad'",
+        ),
+        (
+            "queue",
+            "update cqrs_outbox set queue = 'not#a#queue' where instance_pk = 'bad'",
+        ),
+        (
+            "queue",
+            "update cqrs_outbox set queue = cast(x'ff' as text) where instance_pk = 'bad'",
+        ),
+        (
+            "message_id",
+            "update cqrs_outbox set message_id = 'm' where instance_pk = 'bad'",
+        ),
+        (
+            "message_id",
+            "update cqrs_outbox set message_id = cast(x'ff00' as text) where instance_pk = 'bad'",
+        ),
+        (
+            "created_at",
+            "update cqrs_outbox set created_at = 9223372036854775807 where instance_pk = 'bad'",
+        ),
+        (
+            "created_at",
+            "update cqrs_outbox set created_at = -9223372036854775807 where instance_pk = 'bad'",
+        ),
+    ];
+
+    const WAIT: &str = "update cqrs_outbox
+        set attempts = max(attempts, 1), next_attempt_at = unixepoch() * 1000000 + 60000000 + id";
+
+    const NEVER: &str = "update cqrs_outbox set next_attempt_at = 9223372036854775807";
+
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         cqrs_outbox::migrate(&url(&directory)).await.unwrap();
@@ -156,20 +196,68 @@ conformance!(File:
     leases::a_beat_in_between_keeps_the_slots,
     leases::a_beat_after_the_lease_costs_all_slots,
     leases::released_slots_are_free,
+    leases::slots_that_are_missing_are_restored,
     leases::a_relay_that_retires_is_forgotten,
     dead::dead_rows_are_listed_and_shown,
     dead::a_retried_row_gets_a_new_id,
     dead::a_superseded_row_is_sent_only_by_force,
     dead::a_retried_row_does_not_expire_again,
     dead::retrying_everything_keeps_the_order,
+    dead::an_id_that_is_given_again_may_die_again,
     dead::discarded_rows_are_gone,
     backlog::the_backlog_is_counted,
-    corrupt::a_corrupt_row_is_named_by_its_column,
+    backlog::a_large_backlog_is_counted_in_part,
+    corrupt::a_row_that_cannot_be_read_is_set_aside,
+    corrupt::one_that_waits_for_its_retry_is_set_aside,
+    corrupt::one_behind_a_settled_row_is_set_aside,
+    corrupt::a_retry_at_a_time_that_never_comes_is_waited_for,
+    corrupt::a_row_with_any_id_is_found,
     corrupt::a_database_without_tables_is_refused,
 );
 
 // Not `late::*`: one writer at a time commits, so no row becomes visible after one with a higher id.
 // `fetching::rolled_back_ids_leave_no_hole_to_wait_for` shows that a fetch passes an open writer.
+
+#[tokio::test]
+async fn dead_rows_of_before_keep_their_ids() {
+    let fixture = File::new().await;
+    fixture.execute("drop table cqrs_outbox_dead").await;
+    fixture.execute(OLD_DEAD).await;
+    fixture
+        .execute("insert into cqrs_outbox_dead (id, message_id, slot, cqrs_id, instance_pk, signal,
+                revision, body, created_at, attempts, reason, died_at)
+            select value, '01a217b7-ecd7-7dfe-ba67-da5adb4890ee', 1, 'account', 'old', 'SAVE', 0, '{}', 1, 1,
+                'failed', 1
+            from json_each('[9, 7]')")
+        .await;
+    fixture
+        .execute(include_str!(
+            "../../../../migrations/sqlite/outbox/0006_dead_rows.sql"
+        ))
+        .await;
+    super::dead::dead_rows_of_before_keep_their_ids(fixture).await;
+}
+
+const OLD_DEAD: &str = "create table cqrs_outbox_dead (
+    id          integer primary key,
+    message_id  text not null,
+    slot        integer not null,
+    cqrs_id     text not null,
+    instance_pk text not null,
+    signal      text not null,
+    queue       text,
+    revision    integer not null,
+    body        text not null,
+    traceparent text,
+    created_at  integer not null,
+    expires_at  integer,
+    attempts    integer not null,
+    reason      text not null check (reason in ('failed', 'expired', 'no_queue')),
+    error       text,
+    died_at     integer not null,
+    superseded  integer not null default 0 check (superseded in (0, 1)),
+    forced      integer not null default 0 check (forced in (0, 1))
+) strict";
 
 #[tokio::test]
 async fn every_statement_prepares() {

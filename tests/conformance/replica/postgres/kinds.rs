@@ -1,11 +1,12 @@
 //! Kinds of failures that only PostgreSQL knows, or of which it says more.
 
-use cqrs_replica::{Applied, TableModel};
+use cqrs_replica::{Applied, Models, ReplicaSession, TableModel};
 
 use super::{
     super::{
-        fixture::{APPLIED, Fixture, Replica, table},
+        fixture::{APPLIED, Fixture, Replica, assert_eq_rows, table},
         message::Message,
+        tables::a_key_changes_its_case,
     },
     Database,
 };
@@ -97,4 +98,162 @@ async fn a_number_too_large_for_its_column_is_a_matter_of_type() {
         error(columns, r#""v":"a","n":12345"#, "type").await,
         "column \"n\" of type numeric(3,1) does not take this number"
     );
+}
+
+/// A collation of one's own may do what `citext` does.
+#[tokio::test]
+async fn a_key_changes_its_case_under_a_collation_that_ignores_it() {
+    let collation = "create collation caseless
+        (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+    let create = "create table person (email text collate caseless primary key, v integer)";
+    a_key_changes_its_case::<Database>(&[collation, create]).await;
+    let create = "create table person (email mail primary key, v integer)";
+    let domain = "create domain mail as text collate caseless";
+    a_key_changes_its_case::<Database>(&[collation, domain, create]).await;
+}
+
+/// Bytes are bytes under another name too.
+#[tokio::test]
+async fn bytes_behind_a_domain_arrive() {
+    let create = "create table item (id integer primary key, v digest, w outer_digest, l span)";
+    let model = table("item", TableModel::new("item", "id"));
+    let statements = [
+        "create domain digest as bytea",
+        "create domain outer_digest as digest check (length(value) < 9)",
+        "create domain span as interval",
+        create,
+    ];
+    let mut replica = Replica::<Database>::new(&statements, [model]).await;
+    let data = r#""v":"aGk=","w":"aGk=","l":"-P1DT02H""#;
+    assert_eq!(
+        replica.one(&Message::save("item", "1", 0, data)).await,
+        APPLIED
+    );
+    let rows = "select v::text, w::text, l::text from item";
+    assert_eq_rows(
+        &replica.rows(rows).await,
+        &["\\x6869|\\x6869|-1 days -02:00:00"],
+    );
+    let bad = Message::save("item", "2", 0, r#""v":"no base64!""#);
+    let answer = replica.one(&bad).await;
+    assert!(
+        matches!(answer, Applied::Retrying { reason: "type", .. }),
+        "{answer:?}"
+    );
+}
+
+/// The elements of an array may have either form.
+#[tokio::test]
+async fn arrays_of_bytes_arrive() {
+    let create = "create table item (id integer primary key, v bytea[])";
+    let model = table("item", TableModel::new("item", "id"));
+    let mut replica = Replica::<Database>::new(&[create], [model]).await;
+    for (key, json, text) in [
+        ("1", r#"["aGk=", null, ""]"#, r#"{"\\x6869",NULL,"\\x"}"#),
+        (
+            "2",
+            r#"[["aGk="], ["\\x00ff"]]"#,
+            r#"{{"\\x6869"},{"\\x00ff"}}"#,
+        ),
+        ("3", "null", "-"),
+        ("4", "[]", "{}"),
+    ] {
+        let save = Message::save("item", key, 0, &format!("\"v\":{json}"));
+        assert_eq!(replica.one(&save).await, APPLIED, "{json}");
+        let rows = replica
+            .rows(&format!("select v::text from item where id = {key}"))
+            .await;
+        assert_eq_rows(&rows, &[text]);
+    }
+    let bad = Message::save("item", "5", 0, r#""v":["no base64!"]"#);
+    let answer = replica.one(&bad).await;
+    assert!(
+        matches!(answer, Applied::Retrying { reason: "type", .. }),
+        "{answer:?}"
+    );
+}
+
+/// What no form is agreed on for is said at the start.
+#[tokio::test]
+async fn bytes_within_another_type_are_refused_at_the_start() {
+    let fixture = Database::new().await;
+    for sql in [
+        "create domain digest as bytea",
+        "create type pair as (n integer, d digest)",
+        "create domain pairs as pair[]",
+        "create table item (id integer primary key, a digest[], b pair, c pairs, d digest,
+         e integer[], f bytea[])",
+    ] {
+        fixture.execute(sql).await;
+    }
+    let mut session = fixture.session().await;
+    let all = [table("item", TableModel::new("item", "id"))];
+    let problem = session
+        .check_models(&Models::new(all).unwrap())
+        .await
+        .unwrap_err()
+        .to_string();
+    for column in ["\"a\"", "\"b\"", "\"c\""] {
+        assert!(problem.contains(column), "{column}: {problem}");
+    }
+    for column in ["\"d\"", "\"e\"", "\"f\""] {
+        assert!(!problem.contains(column), "{column}: {problem}");
+    }
+    // One that is not fed matters to nobody.
+    let model = TableModel::new("item", "id").with_columns([("d", "d")]);
+    let some = [table("item", model)];
+    session
+        .check_models(&Models::new(some).unwrap())
+        .await
+        .unwrap();
+}
+
+/// A number of the master is not the replica's to give.
+#[tokio::test]
+async fn an_identity_that_is_not_the_key_is_the_masters() {
+    let create = "create table item (sku text primary key,
+                  seq integer generated always as identity, v integer)";
+    let model = table("item", TableModel::new("item", "sku"));
+    let mut replica = Replica::<Database>::new(&[create], [model]).await;
+    let save = |revision: i64, seq: i64| {
+        let data = format!("\"seq\":{seq},\"v\":{revision}");
+        Message::save("item", "\"a\"", revision, &data)
+    };
+    for revision in 0..2 {
+        assert_eq!(replica.one(&save(revision, 41)).await, APPLIED);
+        let rows = replica.rows("select seq::text, v::text from item").await;
+        assert_eq_rows(&rows, &[&format!("41|{revision}")]);
+    }
+    // PostgreSQL changes no such number, and a wrong one is not passed over.
+    let answer = replica.one(&save(2, 42)).await;
+    assert!(
+        matches!(
+            answer,
+            Applied::Retrying {
+                reason: "constraint",
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+    let error = replica.letters().await.remove(0).error.unwrap();
+    assert!(error.contains("\"seq\""), "{error}");
+}
+
+/// A master's `hstore` is an object in its events, whatever schema the extension is in.
+#[tokio::test]
+async fn an_hstore_arrives() {
+    let model = table("item", TableModel::new("item", "id"));
+    let statements = [
+        "create schema ext",
+        "create extension hstore schema ext",
+        "create table item (id integer primary key, v ext.hstore)",
+    ];
+    let mut replica = Replica::<Database>::new(&statements, [model]).await;
+    let pairs = r#"{"a":"1","b":null,"q\"x\\":"=>, \"","n":1.50}"#;
+    let save = Message::save("item", "1", 0, &format!("\"v\":{pairs}"));
+    assert_eq!(replica.one(&save).await, APPLIED);
+    let rows = "select ext.hstore_to_json(v)::jsonb::text from item";
+    let expected = r#"{"a": "1", "b": null, "n": "1.50", "q\"x\\": "=>, \""}"#;
+    assert_eq_rows(&replica.rows(rows).await, &[expected]);
 }

@@ -14,8 +14,13 @@ async fn plan(connection: &mut PgConnection, name: &str, parameters: &str) -> St
         "lock" | "states" | "applied_revisions" => "text, text[], text[]",
         "others" => "text, text[], text[], bigint[], bigint[], bigint[], uuid[]",
         "take_due" | "wake_referring" => "text, text[], bigint",
-        "save" => "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[]",
+        "save" => {
+            "text, text[], text[], bigint[], timestamptz[], boolean[], boolean[], uuid[], \
+                   timestamptz[]"
+        }
         "supersede" | "letters_holding" => "text, text[], text[], bigint[]",
+        "prune_letters" => "text, text, bigint, bigint",
+        "prune_tombstones" => "text, bigint, bigint",
         "take_unpublished" => "text, text[], bigint, bigint",
         "import_letter" => {
             "text, boolean, text, integer, uuid, text, bytea, text, boolean, boolean, text, text, text, \
@@ -65,7 +70,7 @@ async fn hot_statements_use_their_indexes() {
             (
                 "letters_holding",
                 "'q', array['account'], array['7'], array[1]",
-                vec!["cqrs_dead_letter_instance", "cqrs_dead_letter_state"],
+                vec!["cqrs_dead_letter_instance", "cqrs_dead_letter_dead"],
             ),
             (
                 "others",
@@ -93,6 +98,16 @@ async fn hot_statements_use_their_indexes() {
                 vec!["cqrs_dead_letter_message", "cqrs_dead_letter_instance"],
             ),
             (
+                "prune_letters",
+                "'q', 'resolved', 1000000, 1000",
+                vec!["cqrs_dead_letter_age"],
+            ),
+            (
+                "prune_tombstones",
+                "'q', 1000000, 1000",
+                vec!["cqrs_replica_state_tombstone", "cqrs_dead_letter_dead"],
+            ),
+            (
                 "wake_referring",
                 "'q', array['account 7', 'account 8'], 500",
                 vec!["cqrs_dead_letter_reference"],
@@ -112,7 +127,7 @@ async fn hot_statements_use_their_indexes() {
                 "lock" => "'q', array['account'], array['7']",
                 _ => {
                     "'q', array['account'], array['7'], array[1], array[now()], array[false], \
-                     array[true], array[null]::uuid[]"
+                     array[true], array[null]::uuid[], array[null]::timestamptz[]"
                 }
             };
             let plan = plan(&mut connection, name, parameters).await;

@@ -1,6 +1,12 @@
 //! Sessions that are cut off, hold each other up, or meet deferred constraints.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use cqrs_core::{Event, Revision, StoreError, Token};
 use cqrs_replica::{
@@ -163,6 +169,47 @@ async fn a_handler_that_idles_costs_only_its_event() {
     );
     let error = replica.letters().await.remove(0).error.unwrap();
     assert!(error.contains("idle"), "{error}");
+}
+
+/// Waits for something that never comes, and counts how often it is asked to.
+struct Hanging(Arc<AtomicUsize>);
+
+impl Handler<PostgresReplica> for Hanging {
+    async fn apply(&self, _: &mut PgConnection, _: &Event) -> Result<(), Failure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_hangs_stops_no_other_model() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let models = [
+        Model::handler(id("note"), Hanging(Arc::clone(&calls))),
+        table("account", TableModel::new("account", "id")),
+    ];
+    let mut replica = Replica::<Database>::new(&[ACCOUNT], models).await;
+    let mut config: PostgresConfig = replica.fixture.config();
+    config.idle_in_transaction_timeout = Duration::from_millis(200);
+    replica.session = PostgresReplica::new(config).session().await.unwrap();
+    let mut batch: Vec<_> = (1..=50)
+        .map(|key| Message::save("note", &key.to_string(), 0, ""))
+        .collect();
+    batch.push(account(1, 0, "a"));
+    let answers = replica.apply(&batch).await;
+    let failed = |attempts| Applied::Retrying {
+        attempts,
+        reason: "handler",
+    };
+    assert_eq!(answers[..2], [failed(1), failed(1)]);
+    assert!(answers[2..50].iter().all(|answer| *answer == failed(0)));
+    assert_eq!(answers[50], APPLIED);
+    // The first together with the rest, and the first two alone.
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+    let later = [Message::save("note", "99", 0, ""), account(2, 0, "b")];
+    assert_eq!(replica.apply(&later).await, [failed(0), APPLIED]);
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
