@@ -129,6 +129,7 @@ pub(super) async fn apply<W: Work>(
         for &table in &order {
             let (rows, deletes) = (&upserts[table].rows, &deletes[table].deletes);
             work.make_room(&tables[table], rows, deletes).await?;
+            upserts[table].every_row = true;
         }
     }
     for &table in order.iter().rev() {

@@ -68,7 +68,7 @@ pub(super) async fn write(
                 .await?
                 .rows_affected();
         }
-        plan.check_written(&columns, count, written)
+        plan.check_written(&columns, (count, written), writes.every_row)
             .map_err(refused)?;
     }
     Ok(())

@@ -36,6 +36,8 @@ struct Statement<'w> {
     row: Row<'w>,
     /// Whether it must make or change the row.
     writes: bool,
+    /// Whether a trigger must not prevent that.
+    every_row: bool,
 }
 
 /// Deletes, then upserts.
@@ -54,6 +56,7 @@ pub(super) async fn write(
                 values: Vec::new(),
             },
             writes: false,
+            every_row: false,
         };
         let deletes = writes.deletes.iter().map(delete).collect();
         in_some_order(connection, limit, plan, deletes).await?;
@@ -65,6 +68,7 @@ pub(super) async fn write(
             sql: Arc::clone(&sql),
             row: row.clone(),
             writes: true,
+            every_row: writes.every_row,
         }));
     }
     in_some_order(connection, limit, plan, upserts).await
@@ -118,7 +122,7 @@ async fn run(
     }
     let done = try_run(limit, query.execute(connection)).await?;
     if statement.writes {
-        plan.check_written(&plan.key, 1, done.rows_affected())
+        plan.check_written(&plan.key, (1, done.rows_affected()), statement.every_row)
             .map_err(refused)?;
     }
     Ok(())

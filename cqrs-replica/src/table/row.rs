@@ -39,6 +39,8 @@ impl<'e> Row<'e> {
 pub struct TableWrites<'e> {
     pub(crate) deletes: Vec<&'e InstanceKey>,
     pub(crate) rows: Vec<Row<'e>>,
+    /// Whether a trigger must not pass over a row: it holds a stopgap until it is written.
+    pub(crate) every_row: bool,
     /// How long a statement may take, if the model says.
     #[cfg_attr(
         not(feature = "postgres"),
@@ -153,8 +155,8 @@ impl TablePlan {
     pub(crate) fn check_written(
         &self,
         columns: &[usize],
-        rows: usize,
-        written: u64,
+        (rows, written): (usize, u64),
+        every_row: bool,
     ) -> Result<(), Fault> {
         let own: Vec<usize> = columns
             .iter()
@@ -176,7 +178,11 @@ impl TablePlan {
             });
         }
         if own.is_empty() {
-            return Ok(());
+            if !every_row {
+                return Ok(());
+            }
+            let error = "a trigger has kept a row from being written";
+            return Err(Fault::new(Reason::Constraint, error));
         }
         let error = format!(
             "the row has another number of its own in {}, which is generated always and cannot be \

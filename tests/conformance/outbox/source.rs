@@ -160,6 +160,32 @@ async fn postgres_gives_what_has_no_form_in_its_own_words() {
     );
 }
 
+/// The last day is a day like any, and money is not written as the session's country does.
+#[cfg(feature = "servers")]
+#[tokio::test]
+async fn postgres_gives_the_last_day_and_money_in_one_form() {
+    let database = cqrs_tests::postgres::TestDatabase::create().await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();
+    let table =
+        "create table odd (id integer primary key, at timestamptz, local timestamp, day date,
+                    later date, price money);
+                 insert into odd values (1, '9999-12-31 23:59:59.5+00', '9999-12-31 23:59:59',
+                    '9999-12-31', '10000-01-01', '-1234567.8')";
+    connection.execute(table).await.unwrap();
+    let source = Source::in_postgres(&mut connection, model("odd", &["id"]));
+    let source = source.await.unwrap();
+    let sql = read(&source, |alias| source.row_json(alias));
+    let text: String = sqlx::query_scalar(checked(&sql))
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        text,
+        "{\"id\":1,\"at\":\"9999-12-31T23:59:59.500Z\",\"local\":\"9999-12-31T23:59:59\",\
+         \"day\":\"9999-12-31\",\"later\":\"10000-01-01\",\"price\":\"-1234567.80\"}"
+    );
+}
+
 #[tokio::test]
 async fn sqlite_gives_rows_the_form_of_the_application() {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();

@@ -31,5 +31,6 @@ mod spans;
 mod sqlite;
 mod syncs;
 mod tables;
+mod trees;
 mod unique;
 mod values;

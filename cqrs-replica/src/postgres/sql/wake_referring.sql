@@ -31,7 +31,7 @@ with recursive behind (id, instance, depth) as (
     for update skip locked
 )
 update cqrs_dead_letter l
-set next_attempt_at = clock_timestamp() - ($3 - n.depth) * interval '1 microsecond',
+set next_attempt_at = statement_timestamp() - ($3 - n.depth) * interval '1 microsecond',
     attempts = greatest(l.attempts - (l.state = 'retrying')::integer, 0),
     updated_at = clock_timestamp()
 from nearest n

@@ -257,3 +257,27 @@ async fn an_hstore_arrives() {
     let expected = r#"{"a": "1", "b": null, "n": "1.50", "q\"x\\": "=>, \""}"#;
     assert_eq_rows(&replica.rows(rows).await, &[expected]);
 }
+
+/// A row that a trigger does not let be written must not keep the stopgap of an exchange of values.
+#[tokio::test]
+async fn a_row_that_a_trigger_passes_over_keeps_its_value() {
+    let create = "create table item (id integer primary key, place integer unique)";
+    let model = table("item", TableModel::new("item", "id"));
+    let mut replica = Replica::<Database>::new(&[create], [model]).await;
+    let save = |key: &str, revision: i64, place: i64| {
+        Message::save("item", key, revision, &format!("\"place\":{place}"))
+    };
+    replica.apply(&[save("1", 0, 1), save("2", 0, 2)]).await;
+    for sql in [
+        "create function pass_over() returns trigger language plpgsql as $$ begin return null; end $$",
+        "create trigger pass_over before insert on item for each row when (new.id = 1)
+         execute function pass_over()",
+    ] {
+        replica.fixture.execute(sql).await;
+    }
+    replica.apply(&[save("2", 1, 1), save("1", 1, 2)]).await;
+    let rows = replica
+        .rows("select id::text, place::text from item order by id")
+        .await;
+    assert_eq_rows(&rows, &["1|1", "2|2"]);
+}
