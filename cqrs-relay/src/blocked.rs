@@ -162,7 +162,7 @@ mod tests {
         assert!(!blocked.has_freed());
         blocked.free_drained(|_| false);
         let freed = blocked.take_freed(10);
-        assert_eq!(freed, [instance.clone()]);
+        assert_eq!(freed, std::slice::from_ref(&instance));
         blocked.unblock(&freed);
         assert!(!blocked.holds(&instance));
         blocked.free_drained(|_| false);
