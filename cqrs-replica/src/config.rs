@@ -6,6 +6,9 @@ use cqrs_core::{QueueName, RetryPolicy, SLOTS, wire};
 
 use crate::ApplyPolicy;
 
+/// The least of [`WorkerConfig::prefetch_bytes`].
+const LEAST_PREFETCH: usize = 1024 * 1024;
+
 /// The settings of a [`Worker`](crate::Worker).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -56,7 +59,7 @@ impl WorkerConfig {
             apply: ApplyPolicy::new(queue),
             prefetch: NonZeroU16::MIN.saturating_add(999),
             prefetch_bytes: 64 * 1024 * 1024,
-            max_message_bytes: cqrs_core::wire::DEFAULT_MAX_BODY,
+            max_message_bytes: wire::DEFAULT_MAX_BODY,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),
@@ -102,11 +105,10 @@ impl WorkerConfig {
             minute,
         );
         period("reconnect.max", self.reconnect.max, brief, minute);
-        if self.prefetch_bytes < wire::MAX_BODY {
+        if self.prefetch_bytes < LEAST_PREFETCH {
             problems.push(format!(
-                "prefetch_bytes is {}; use at least {}",
-                self.prefetch_bytes,
-                wire::MAX_BODY
+                "prefetch_bytes is {}; use at least {LEAST_PREFETCH}",
+                self.prefetch_bytes
             ));
         }
         if self.tombstone_ttl < Duration::from_secs(1) {

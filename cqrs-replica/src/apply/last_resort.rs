@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use cqrs_core::{StoreError, transport::Headers, wire::MAX_BODY};
+use cqrs_core::{StoreError, transport::Headers};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -51,7 +51,7 @@ impl<B: Backend> Session<B> {
         };
         // What may be an event is not cut for the sake of time: the database may have more of it later.
         let refused = B::refuses(&error);
-        if incoming.body.len() <= BEGINNING || !(refused || incoming.body.len() > MAX_BODY) {
+        if incoming.body.len() <= BEGINNING || !(refused || incoming.event.is_none()) {
             return Err(error);
         }
         self.outlives(error).await?;

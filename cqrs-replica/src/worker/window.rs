@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use cqrs_core::{json::Object, wire};
+use cqrs_core::json::Object;
 
 use crate::Incoming;
 
@@ -15,7 +15,10 @@ const WEIGHT: usize = 16;
 /// What a member of a parsed object takes beside its text.
 const MEMBER: usize = 96;
 
-/// The prefetch that fits the messages that came lately. It begins as if all were as large as can be.
+/// What a body is taken to be as long as before any has come.
+const FIRST: usize = 1024 * 1024;
+
+/// The prefetch that fits the messages that came lately.
 #[derive(Debug)]
 pub(crate) struct Window {
     most: NonZeroU16,
@@ -33,7 +36,7 @@ impl Window {
             most,
             budget,
             present: most,
-            mean: wire::MAX_BODY,
+            mean: FIRST,
             taken: 0,
         };
         window.present = window.fitting();

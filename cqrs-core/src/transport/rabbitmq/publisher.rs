@@ -107,17 +107,9 @@ impl RabbitMqPublisher {
     /// Sends until there is a word on every message.
     async fn work(&mut self, call: &mut Call<'_>) -> Result<(), TransportError> {
         loop {
-            let mut some = call.open().peekable();
-            let Some(&first) = some.peek() else {
+            let some = self.next_of(call);
+            let Some(&first) = some.first() else {
                 return Ok(());
-            };
-            let suspicious = |place: &usize| self.objections.concern(&call.messages[*place]);
-            let some: Vec<_> = if suspicious(&first) {
-                vec![first]
-            } else {
-                // A collective confirm costs the driver a look at all pending ones.
-                let others = some.take_while(|place| !suspicious(place));
-                others.take(self.max_in_flight).collect()
             };
             match self.send(call, &some).await {
                 Ok(()) => self.objections.clear(&call.messages[first]),
@@ -132,6 +124,18 @@ impl RabbitMqPublisher {
                 Err(Stopped::Lost(error)) => return Err(error),
             }
         }
+    }
+
+    /// The places of those to send next: one that the broker may object to alone.
+    fn next_of(&self, call: &Call<'_>) -> Vec<usize> {
+        let suspicious = |place: &usize| self.objections.concern(&call.messages[*place]);
+        let mut open = call.open().peekable();
+        if open.peek().is_some_and(suspicious) {
+            return open.take(1).collect();
+        }
+        // A collective confirm costs the driver a look at all pending ones.
+        let others = open.take_while(|place| !suspicious(place));
+        others.take(self.max_in_flight).collect()
     }
 
     /// Sends these alone, and waits for the word on all of them.

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use cqrs_core::{
     CqrsId, QueueName, StoreError,
     transport::{
-        Ack, Delivery, DeliveryTag, Headers, Message, Outcome, Publisher, Subscriber, Subscription,
-        Transport, TransportError,
+        Ack, Delivery, DeliveryTag, Headers, Message, Outcome, PublishError, Publisher, Subscriber,
+        Subscription, Transport, TransportError,
     },
 };
 use tokio::sync::{Notify, mpsc, watch};
@@ -433,7 +433,7 @@ impl Subscriber for FakeSubscriber {
 }
 
 impl Publisher for NoPublisher {
-    async fn publish(&mut self, _: &[Message]) -> Result<Vec<Outcome>, TransportError> {
+    async fn publish(&mut self, _: &[Message]) -> Result<Vec<Outcome>, PublishError> {
         Ok(Vec::new())
     }
 
