@@ -239,7 +239,7 @@ async fn a_wait_in_vain_says_what_is_missing(stack: Stack) -> Result<()> {
         Ok(match letter {
             Some(letter) => Seen::equal(
                 &(letter.state, &*letter.reason),
-                &(LetterState::Retrying, "missing_column"),
+                &(LetterState::Retrying, "missing_field"),
             ),
             None => Seen::NotYet(error.to_string()),
         })

@@ -42,7 +42,7 @@ async fn a_session_that_was_lost_costs_no_duplicates() -> Result<()> {
         let sessions = if round % 2 == 0 {
             "cqrs-outbox: (session|settle)"
         } else {
-            "cqrs-outbox: (fetch|blocked)"
+            "cqrs-outbox: (fetch|blocked|durable|make_durable)"
         };
         until("the session is ended", PATIENCE, async || {
             let ended: i64 = sqlx::query_scalar(END)

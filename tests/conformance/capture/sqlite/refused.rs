@@ -88,7 +88,7 @@ async fn a_refused_row_is_listed_and_not_retried() {
     assert_eq!(rows[0].error.as_deref(), Some("its key is empty"));
     assert_eq!(
         bed.number(
-            "select count(*) from cqrs_outbox where id in (select id from cqrs_outbox_dead)"
+            "select count(*) from cqrs_outbox where instance_pk = ''"
         )
         .await,
         0

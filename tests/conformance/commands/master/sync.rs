@@ -212,6 +212,11 @@ pub(crate) async fn a_diff_is_sent_to_the_queue_that_it_names<W: World>(world: W
 pub(crate) async fn a_queue_that_is_not_there_is_noticed<W: World>(world: W) -> Result<()> {
     things(&world).await?;
     let _relay = world.sending()?;
+    let relays = "select count(*) from cqrs_relay";
+    until("the relay lives", Duration::from_secs(30), async || {
+        Ok(Seen::equal(&count(&world, relays).await?, &1))
+    })
+    .await?;
     let sync = [
         "sync",
         "--model",

@@ -19,9 +19,9 @@ async fn notes<W: World>(world: &W) -> Result<()> {
     world
         .run(world.choose(
             "update note set body = E'caf\\xe9' where id in (150, 151);
-             update note set body = repeat('x', 2000000) where id = 200",
+             update note set body = repeat('x', 135000000) where id = 200",
             "update note set body = cast(x'636166e9' as text) where id in (150, 151);
-             update note set body = hex(zeroblob(1000000)) where id = 200",
+             update note set body = hex(zeroblob(67500000)) where id = 200",
         ))
         .await
 }
