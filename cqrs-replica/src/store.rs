@@ -278,7 +278,7 @@ impl Incoming {
     /// Reads a delivery whose body is no longer than `limit` bytes. A longer one is left unread, so that it
     /// is kept as a letter: a retry reads it.
     #[must_use]
-    pub(crate) fn within(delivery: Delivery, limit: usize) -> Self {
+    pub fn within(delivery: Delivery, limit: usize) -> Self {
         if delivery.body.len() <= limit {
             return Self::new(delivery);
         }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use cqrs_core::{
     Signal,
     transport::{Delivery, DeliveryTag, Headers},
-    wire::format_updated,
+    wire::{DEFAULT_MAX_BODY, format_updated},
 };
 use cqrs_replica::Incoming;
 use uuid::Uuid;
@@ -175,7 +175,7 @@ impl Message {
     }
 
     pub(super) fn incoming(&self) -> Incoming {
-        Incoming::new(Delivery {
+        let delivery = Delivery {
             tag: DeliveryTag(1),
             message_id: self.id,
             routing_key: self
@@ -189,7 +189,9 @@ impl Message {
                 forced: self.forced,
             },
             redelivered: false,
-        })
+        };
+        // As a worker does by default.
+        Incoming::within(delivery, DEFAULT_MAX_BODY)
     }
 }
 

@@ -80,7 +80,7 @@ impl Connection {
                         if unsent == Unsent::IsDropped {
                             stream.get_ref().set_zero_linger()?;
                         }
-                        keep(&held, stream.get_ref())?;
+                        keep(&held, stream.get_ref(), unsent)?;
                     }
                     match uri.scheme {
                         AMQPScheme::AMQP => Ok(plain),
@@ -161,7 +161,7 @@ struct Socket(Arc<Mutex<Hold>>);
 
 #[derive(Default)]
 struct Hold {
-    stream: Option<TcpStream>,
+    stream: Option<(TcpStream, Unsent)>,
     dropped: bool,
 }
 
@@ -169,20 +169,26 @@ impl Drop for Socket {
     fn drop(&mut self) {
         let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hold.dropped = true;
-        if let Some(stream) = hold.stream.take() {
+        if let Some((stream, unsent)) = hold.stream.take() {
+            // Either makes the driver close its handle. An end of our side would wait behind what is
+            // unsent, and let it be sent.
+            let sides = match unsent {
+                Unsent::Follows => Shutdown::Both,
+                Unsent::IsDropped => Shutdown::Read,
+            };
             // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.shutdown(sides);
         }
     }
 }
 
 /// Keeps a second handle of the socket, unless its owner has gone.
-fn keep(socket: &Mutex<Hold>, stream: &tokio::net::TcpStream) -> io::Result<()> {
+fn keep(socket: &Mutex<Hold>, stream: &tokio::net::TcpStream, unsent: Unsent) -> io::Result<()> {
     let mut hold = socket.lock().unwrap_or_else(PoisonError::into_inner);
     if hold.dropped {
         return Err(io::ErrorKind::Interrupted.into());
     }
-    hold.stream = duplicate(stream)?;
+    hold.stream = duplicate(stream)?.map(|stream| (stream, unsent));
     Ok(())
 }
 

@@ -87,10 +87,8 @@ async fn a_refused_row_is_listed_and_not_retried() {
     let rows = session.dead_list(10).await.unwrap();
     assert_eq!(rows[0].error.as_deref(), Some("its key is empty"));
     assert_eq!(
-        bed.number(
-            "select count(*) from cqrs_outbox where instance_pk = ''"
-        )
-        .await,
+        bed.number("select count(*) from cqrs_outbox where instance_pk = ''")
+            .await,
         0
     );
     let retried = session.dead_retry(None, true).await.unwrap();
