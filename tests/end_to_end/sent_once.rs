@@ -40,7 +40,7 @@ async fn a_session_that_was_lost_costs_no_duplicates() -> Result<()> {
     for round in 0..6 {
         // The session that deletes, as a server ends one that idles; or the one that reads.
         let sessions = if round % 2 == 0 {
-            "cqrs-outbox: (session|settle)"
+            "cqrs-outbox: (dead_ids|settle)"
         } else {
             "cqrs-outbox: (fetch|blocked|durable|make_durable)"
         };
