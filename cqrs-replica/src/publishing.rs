@@ -60,9 +60,9 @@ impl<S: ReplicaStore, T: Transport> Publishing<S, T> {
                 continue;
             }
             let mut confirmed = Vec::new();
-            let published = self.publish(&mut publisher, &letters, &mut confirmed).await;
+            let done = self.publish(&mut publisher, &letters, &mut confirmed).await;
             self.mark(&confirmed).await;
-            match published {
+            match done {
                 Ok(()) => {
                     if std::mem::take(&mut failures) > 0 {
                         self.outages.recovered(Task::Publishing);

@@ -53,6 +53,9 @@ impl From<StoreError> for Failed {
 /// How many rows that are in the way of one are looked at.
 pub(crate) const OBSTRUCTING: usize = 500;
 
+/// The places of items that rows are in the way of, each with the key of such a row as JSON.
+pub(crate) type InTheWay = Vec<(usize, Option<String>)>;
+
 /// An instance in tables: its model and canonical key.
 pub(crate) type InstanceId = (CqrsId, String);
 
@@ -183,7 +186,7 @@ pub trait Backend: Send + 'static {
         rows: &Obstructing<'_>,
         model: Option<&TablePlan>,
         items: &[Row<'_>],
-    ) -> impl Future<Output = Result<Option<Vec<(usize, Option<String>)>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<InTheWay>, StoreError>> + Send;
 
     /// The columns of a constraint that an error names.
     fn constraint_columns(

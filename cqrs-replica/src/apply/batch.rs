@@ -73,6 +73,10 @@ pub(super) enum Mode {
 }
 
 /// A batch in hand.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) context: &'c Context<'c, S>,
     /// The database's time.

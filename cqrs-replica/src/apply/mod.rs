@@ -34,7 +34,7 @@ mod session;
 mod tables;
 
 pub(crate) use backend::{
-    Backend, Failed, InstanceId, Limits, Locked, OBSTRUCTING, Pace, Span, Work,
+    Backend, Failed, InTheWay, InstanceId, Limits, Locked, OBSTRUCTING, Pace, Span, Work,
 };
 pub(crate) use calling::{Called, call};
 pub(crate) use session::Session;

@@ -174,7 +174,8 @@ fn that_remain(obstacles: Vec<Obstacle>, written: &Written) -> Refused {
             let items = id.and_then(|id| written.get(id));
             items.is_some_and(|items| {
                 items.iter().any(|(at, signal)| {
-                    !refused.contains_key(at) && !(obstacle.needs_save && *signal == Signal::Delete)
+                    let does = !obstacle.needs_save || *signal != Signal::Delete;
+                    does && !refused.contains_key(at)
                 })
             })
         };

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
-    apply::{Backend, Limits, Pace},
+    apply::{Backend, InTheWay, Limits, Pace},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Obstructing, Reference, Row, TablePlan},
 };
@@ -148,7 +148,7 @@ impl Backend for PostgresConnection {
         rows: &Obstructing<'_>,
         model: Option<&TablePlan>,
         items: &[Row<'_>],
-    ) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+    ) -> Result<Option<InTheWay>, StoreError> {
         obstructing::find(&mut self.connection, self.limit, plan, rows, model, items).await
     }
 

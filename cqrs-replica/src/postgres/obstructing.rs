@@ -10,7 +10,7 @@ use super::{
     tables::{key_is, texts},
 };
 use crate::{
-    apply::{Failed, OBSTRUCTING},
+    apply::{Failed, InTheWay, OBSTRUCTING},
     table::{Obstructing, Row, TablePlan, checked, quoted},
 };
 
@@ -23,7 +23,7 @@ pub(super) async fn find(
     rows: &Obstructing<'_>,
     model: Option<&TablePlan>,
     items: &[Row<'_>],
-) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+) -> Result<Option<InTheWay>, StoreError> {
     let mut json = Vec::with_capacity(items.len());
     for item in items {
         let text = texts(plan, &plan.columns_of(item), iter::once(item.clone()));

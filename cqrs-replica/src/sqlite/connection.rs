@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
-    apply::Backend,
+    apply::{Backend, InTheWay},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Obstructing, Reference, Row, TablePlan},
 };
@@ -100,7 +100,7 @@ impl Backend for SqliteConnection {
         rows: &Obstructing<'_>,
         model: Option<&TablePlan>,
         items: &[Row<'_>],
-    ) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+    ) -> Result<Option<InTheWay>, StoreError> {
         obstructing::find(&mut self.connection, self.limit, plan, rows, model, items).await
     }
 

@@ -13,7 +13,7 @@ use super::{
     tables::{key_is, value},
 };
 use crate::{
-    apply::{Failed, OBSTRUCTING},
+    apply::{Failed, InTheWay, OBSTRUCTING},
     table::{Obstructing, Row, TablePlan, checked, key_parts, quoted},
 };
 
@@ -26,7 +26,7 @@ pub(super) async fn find(
     rows: &Obstructing<'_>,
     model: Option<&TablePlan>,
     items: &[Row<'_>],
-) -> Result<Option<Vec<(usize, Option<String>)>>, StoreError> {
+) -> Result<Option<InTheWay>, StoreError> {
     let sql: Arc<str> = statement(plan, rows, model).into();
     let mut places = Vec::new();
     for (place, item) in items.iter().enumerate() {
@@ -74,14 +74,16 @@ fn statement(plan: &TablePlan, rows: &Obstructing<'_>, model: Option<&TablePlan>
         || "null".to_owned(),
         |model| model.key_json(Dialect::Sqlite, "o"),
     );
-    let pairs = rows.equal.iter().enumerate();
+    let pairs = rows.equal.iter();
     let (on, from, own) = if rows.to_delete {
-        let on = pairs.map(|(_, (own, other))| format!("o.{} = r.{}", quoted(other), quoted(own)));
+        let on = pairs.map(|(own, other)| format!("o.{} = r.{}", quoted(other), quoted(own)));
         let from = format!("{} as r join ", plan.table);
         (on.collect::<Vec<_>>(), from, key_is(plan, "r"))
     } else {
         let first = plan.key.len() + 1;
-        let on = pairs.map(|(at, (_, other))| format!("o.{} = ?{}", quoted(other), first + at));
+        let on = pairs
+            .zip(first..)
+            .map(|((_, other), at)| format!("o.{} = ?{at}", quoted(other)));
         let own = format!("not ({})", key_is(plan, "o"));
         (on.collect::<Vec<_>>(), String::new(), own)
     };

@@ -109,7 +109,6 @@ pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Result<Value<'j>, 
                 (text, Affinity::Bytes) => form::bytes::decode(text)
                     .map(Value::Bytes)
                     .map_err(|_| problem("takes bytes as base64 text, which this string is not"))?,
-                (_, Affinity::Text | Affinity::None) => Value::Text(text),
                 (number, Affinity::MisnamedText) if is_number(number.trim()) => {
                     match number.parse::<i64>() {
                         Ok(integer) if integer.to_string() == number => Value::Integer(integer),
@@ -120,7 +119,7 @@ pub(super) fn bindable<'j>(column: &Column, json: &'j str) -> Result<Value<'j>, 
                         }
                     }
                 }
-                (_, Affinity::MisnamedText) => Value::Text(text),
+                (_, Affinity::Text | Affinity::None | Affinity::MisnamedText) => Value::Text(text),
                 // What Python writes of floats, made strings by the wire codec.
                 ("NaN", _) => Value::Null,
                 ("Infinity", Affinity::Real) => Value::Real(f64::INFINITY),

@@ -27,6 +27,7 @@ pub struct Description {
 
 /// A column.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "what a catalog says")]
 pub(crate) struct Column {
     pub(crate) name: String,
     /// Its type, in the database's words.

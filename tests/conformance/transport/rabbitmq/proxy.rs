@@ -11,7 +11,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
-    task::JoinHandle,
+    task::JoinSet,
 };
 
 /// How fast, in bytes a second, the way to the broker is.
@@ -26,7 +26,7 @@ pub(crate) struct Proxy {
     pub(crate) url: SecretUrl,
     /// How many more bytes may pass to the broker.
     budget: watch::Sender<usize>,
-    passing: JoinHandle<io::Result<()>>,
+    passing: JoinSet<io::Result<()>>,
 }
 
 impl Proxy {
@@ -39,12 +39,19 @@ impl Proxy {
             .expose()
             .replace(&format!(":{}/", to.1), &format!(":{port}/"));
         let (budget, left) = watch::channel(usize::MAX);
-        let passing = tokio::spawn(async move {
+        let mut passing = JoinSet::new();
+        passing.spawn(async move {
             let (client, _) = listener.accept().await?;
             let (mut answers, broker) = TcpStream::connect(to).await?.into_split();
             let (client, mut to_client) = client.into_split();
-            tokio::spawn(async move { copy(&mut answers, &mut to_client).await });
-            pass(client, broker, speed, left).await
+            let answering = async {
+                let _ = copy(&mut answers, &mut to_client).await;
+                std::future::pending().await
+            };
+            tokio::select! {
+                ended = pass(client, broker, speed, left) => ended,
+                ended = answering => ended,
+            }
         });
         Self {
             url: SecretUrl::new(url),
@@ -59,8 +66,8 @@ impl Proxy {
     }
 
     /// How the client's side ended.
-    pub(crate) async fn ended(self) -> io::Result<()> {
-        self.passing.await.unwrap()
+    pub(crate) async fn ended(mut self) -> io::Result<()> {
+        self.passing.join_next().await.unwrap().unwrap()
     }
 }
 

@@ -90,7 +90,7 @@ async fn headers_that_outgrow_a_frame_hold_nothing_back() {
     admin.declare_queue(&delay, arguments).await;
 
     let mut raw = RawPublisher::connect(&server.url).await.unwrap();
-    let large = Properties::headers(&entry(b"a", b'S', &long(&[b'x'; 131_000])));
+    let large = Properties::headers(&entry(b"a", b'S', &long(&vec![b'x'; 131_000])));
     raw.publish("", delay.as_str().as_bytes(), &large, b"0")
         .await
         .unwrap();
