@@ -162,7 +162,7 @@ impl Pipeline {
         let run = worker.run(shutdown.clone());
         Ok(Service {
             shutdown,
-            task: tokio::spawn(async move { Ok(run.await?) }),
+            task: tokio::spawn(async move { Ok(Box::pin(run).await?) }),
         })
     }
 

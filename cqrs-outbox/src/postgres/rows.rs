@@ -40,6 +40,10 @@ pub(super) fn time(row: &PgRow, index: usize) -> Result<Option<DateTime<Utc>>, S
     Ok(epoch.checked_add_signed(TimeDelta::microseconds(since_2000)))
 }
 
+fn attempts(table: Table, row: &PgRow, index: usize) -> Result<u32, StoreError> {
+    u32::try_from(get::<i32>(row, index)?).map_err(|error| table.corrupt("attempts", error))
+}
+
 /// The instance whose model and key are in this column and the next.
 pub(super) fn instance(row: &PgRow, index: usize) -> Result<Instance, StoreError> {
     let table = Table::OUTBOX;
@@ -64,7 +68,7 @@ pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
         created_at: time(row, 11)?
             .ok_or_else(|| table.corrupt("created_at", "it is out of range"))?,
         expired: get(row, 12)?,
-        attempts: table.attempts(get::<i32>(row, 13)?.into())?,
+        attempts: attempts(table, row, 13)?,
     })
 }
 
@@ -83,7 +87,7 @@ pub(super) fn dead_row(row: &PgRow) -> Result<DeadRow, StoreError> {
         body: get::<Vec<u8>>(row, 8)?.into(),
         created_at: time(row, 9)?,
         died_at: time(row, 10)?.ok_or_else(|| table.corrupt("died_at", "it is out of range"))?,
-        attempts: table.attempts(get::<i32>(row, 11)?.into())?,
+        attempts: attempts(table, row, 11)?,
         reason: get(row, 12)?,
         error: shown(row, 13)?,
         superseded: get(row, 14)?,

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::source::{
     After, Columns, FailedRow, Met, Missing, Scan, Select, SourcePage, SourceSnapshot, SourceTable,
-    Stamped, after, candidates,
+    Stamped, candidates,
 };
 
 /// One consistent view of a table in `PostgreSQL`: a read-only transaction, and a second connection
@@ -181,7 +181,7 @@ impl SourceSnapshot for PostgresSnapshot {
         let (rows, limit) = match self.read(limit).await? {
             Read::Rows(rows, limit) => (rows, limit),
             Read::Failed(met, error) => {
-                self.after = Some(after(&met)?);
+                self.after = Some(met.after()?);
                 return Ok(Some(SourcePage {
                     failed: vec![FailedRow {
                         key: met.key,

@@ -23,9 +23,7 @@ pub use reader::{
 pub use sql::{SourceCondition, SourceField};
 
 pub(crate) use after::{KeyValue, key_values};
-pub(crate) use page::{
-    Met, Missing, Stamped, after, candidates, found, instances, key_page, syncs,
-};
+pub(crate) use page::{Met, Missing, Stamped, candidates, found, instances, key_page, syncs};
 pub(crate) use read_model::Loader;
 pub(crate) use select::{Columns, Select, Statement};
 

@@ -70,7 +70,7 @@ pub(crate) fn candidates<R>(
     let count = rows.len();
     for (place, (met, row)) in rows.into_iter().enumerate() {
         if place + 1 == count {
-            found.last = Some(after(&met)?);
+            found.last = Some(met.after()?);
         }
         let instance = instance(table, &met, &row).and_then(|instance| match instance {
             Some((key, None)) => Ok(Some((key, met.data?))),
@@ -121,8 +121,12 @@ fn instance<R>(
     Ok(loaded.published.then_some((loaded.key, Some(loaded.data))))
 }
 
-pub(crate) fn after(met: &Met) -> Result<After, StoreError> {
-    After::from_json(&met.key).map_err(|fault| schema(format!("the key {}: {fault}", met.key)))
+impl Met {
+    /// The place behind it.
+    pub(crate) fn after(&self) -> Result<After, StoreError> {
+        let key = &self.key;
+        After::from_json(key).map_err(|fault| schema(format!("the key {key}: {fault}")))
+    }
 }
 
 /// A line break between two tokens of JSON may be a blank; within a text there is none.
@@ -182,7 +186,7 @@ impl Candidates {
 /// A page of keys.
 pub(crate) fn key_page(rows: Vec<Met>, limit: usize) -> Result<KeyPage, StoreError> {
     let full = rows.len() >= limit;
-    let next = rows.last().filter(|_| full).map(after).transpose()?;
+    let next = rows.last().filter(|_| full).map(Met::after).transpose()?;
     let mut page = KeyPage {
         keys: Vec::with_capacity(rows.len()),
         failed: Vec::new(),

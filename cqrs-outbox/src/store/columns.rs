@@ -91,10 +91,6 @@ impl Table {
             .and_then(Slot::new)
             .ok_or_else(|| self.corrupt("slot", format!("{number} is not a slot")))
     }
-
-    pub(crate) fn attempts(self, number: i64) -> Result<u32, StoreError> {
-        u32::try_from(number).map_err(|error| self.corrupt("attempts", error))
-    }
 }
 
 /// The body of an event whose time has run out, without its expiry.
@@ -129,7 +125,6 @@ mod tests {
         );
         assert!(Table::OUTBOX.slot(-1).is_err());
         assert!(Table::DEAD.signal("save").is_err());
-        assert!(Table::DEAD.attempts(-1).is_err());
         assert!(Table::DEAD.queue(Some("")).is_err());
     }
 }

@@ -191,19 +191,21 @@ async fn rows_are_locked_in_the_order_of_their_keys() {
         let (models, policy) = (replica.models.clone(), replica.policy.clone());
         let mut session = replica.fixture.session().await;
         let messages: Vec<_> = batch.iter().map(Message::incoming).collect();
-        let applying =
-            tokio::spawn(async move { session.apply(&models, &policy, &messages).await });
+        let applying = session.apply(&models, &policy, &messages);
         let waiting = "select 'yes' from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
-        while replica.rows(waiting).await.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        sqlx::query("update account set qty = 7 where id = 9")
-            .execute(&mut *open)
-            .await
-            .unwrap();
-        open.commit().await.unwrap();
-        assert_eq!(applying.await.unwrap().unwrap(), vec![APPLIED; 9]);
+        let using = async {
+            while replica.rows(waiting).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            sqlx::query("update account set qty = 7 where id = 9")
+                .execute(&mut *open)
+                .await
+                .unwrap();
+            open.commit().await.unwrap();
+        };
+        let (answers, ()) = tokio::join!(applying, using);
+        assert_eq!(answers.unwrap(), vec![APPLIED; 9]);
         let count = "select count(*)::text from account";
         assert_eq_rows(&replica.rows(count).await, &[left]);
     }
