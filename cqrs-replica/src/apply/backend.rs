@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
     handler::DynHandler,
-    letter::{Fault, NewLetter, OtherLetter, Reason, TakenLetter, Verdict, Violated},
+    letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict, Violated},
     rules::Known,
     step::WriteTable,
     table::{Description, Obstructing, Reference, Row, TablePlan, TableWrites},
@@ -35,7 +35,7 @@ impl Failed {
     /// Whether it is for the sake of a row that another one refers to.
     #[cfg(feature = "sqlite")]
     pub(crate) fn is_reference(&self) -> bool {
-        matches!(self, Self::Fault { fault, .. } if fault.reason == Reason::Reference)
+        matches!(self, Self::Fault { fault, .. } if fault.reason == crate::letter::Reason::Reference)
     }
 
     /// Whether rows are in each other's way, which says nothing against a table or a message.
@@ -86,35 +86,10 @@ pub struct Span<'i> {
 /// How long a transaction waits for the database, where others wait for it.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// As long as is configured.
-    Usual,
     /// Many messages together, or one that nothing is known against.
     Busy,
     /// One message, after something was in the way for long.
     Quick,
-}
-
-/// At most so long for a lock and for a statement of a transaction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) lock: Duration,
-    pub(crate) statement: Duration,
-}
-
-impl Pace {
-    /// What is left of the configured limits. Statements of the user's own code keep theirs.
-    pub(crate) fn limits(self, configured: Limits, own_code: bool) -> Limits {
-        let (lock, statement) = match self {
-            Self::Usual => return configured,
-            Self::Busy => (1000, 2000),
-            Self::Quick => (50, 500),
-        };
-        let statement = if own_code { u64::MAX } else { statement };
-        Limits {
-            lock: configured.lock.min(Duration::from_millis(lock)),
-            statement: configured.statement.min(Duration::from_millis(statement)),
-        }
-    }
 }
 
 /// One connection to a replica's database.

@@ -33,8 +33,8 @@ mod references;
 mod session;
 mod tables;
 
-pub(crate) use backend::{
-    Backend, Failed, InTheWay, InstanceId, Limits, Locked, OBSTRUCTING, Pace, Span, Work,
-};
+#[cfg(feature = "postgres")]
+pub(crate) use backend::Pace;
+pub(crate) use backend::{Backend, Failed, InTheWay, InstanceId, Locked, OBSTRUCTING, Span, Work};
 pub(crate) use calling::{Called, call};
 pub(crate) use session::Session;

@@ -12,7 +12,7 @@ use super::diff::DiffCommand;
 use super::load::Load;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::reconcile::Reconcile;
-use crate::{DeleteLimit, LetterFilter, LetterState, dead::Which};
+use crate::{LetterFilter, LetterState, dead::Which};
 
 /// Applies a master's events to your database.
 #[derive(Debug, Parser)]
@@ -228,28 +228,6 @@ impl Letters {
         self.ids.sort_unstable();
         self.ids.dedup();
         Which::Ids(self.ids)
-    }
-}
-
-/// How many rows may be deleted because the master does not have them.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Deletes {
-    /// Delete nothing if more rows than this would be deleted [default: a tenth of the table's rows, or
-    /// 100 if that is more].
-    #[arg(long, value_name = "N", conflicts_with = "yes")]
-    max_deletes: Option<u64>,
-    /// Delete however many rows it takes.
-    #[arg(long)]
-    yes: bool,
-}
-
-impl Deletes {
-    pub(super) fn limit(self) -> DeleteLimit {
-        match (self.yes, self.max_deletes) {
-            (true, _) => DeleteLimit::All,
-            (false, Some(rows)) => DeleteLimit::Rows(rows),
-            (false, None) => DeleteLimit::Tenth,
-        }
     }
 }
 

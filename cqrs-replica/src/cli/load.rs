@@ -17,7 +17,7 @@ use cqrs_core::{
 };
 use serde::Serialize;
 
-use super::{Database, args::Deletes, settings};
+use super::{Database, deletes::Deletes, settings};
 use crate::{
     Model, Models,
     diff::DiffOf,

@@ -27,6 +27,8 @@ mod broker;
 mod database;
 mod dead;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod deletes;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod diff;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod load;

@@ -16,7 +16,7 @@ use cqrs_core::{
 };
 use serde::Serialize;
 
-use super::{Database, args::Deletes, master, settings};
+use super::{Database, deletes::Deletes, master, settings};
 use crate::{
     Model, Models,
     reconcile::{

@@ -14,12 +14,14 @@ use uuid::Uuid;
 use super::{
     PostgresReplica, bookkeeping, broker_letters, catalog,
     error::{self, run},
-    letters, obstructing, references, sql,
+    letters,
+    limits::Limits,
+    obstructing, references, sql,
     work::PostgresWork,
 };
 use crate::{
     Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
-    apply::{Backend, InTheWay, Limits, Pace},
+    apply::{Backend, InTheWay, Pace},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Obstructing, Reference, Row, TablePlan},
 };
@@ -54,13 +56,6 @@ impl PostgresConnection {
     }
 }
 
-const fn configured(config: &PostgresConfig) -> Limits {
-    Limits {
-        lock: config.lock_timeout,
-        statement: config.statement_timeout,
-    }
-}
-
 impl Backend for PostgresConnection {
     const TIMES_STATEMENTS: bool = true;
     type Store = PostgresReplica;
@@ -76,7 +71,7 @@ impl Backend for PostgresConnection {
             .connection
             .begin_with("begin isolation level read committed");
         let transaction = run(self.limit, begin).await?;
-        let limits = configured(&self.config);
+        let limits = Limits::configured(&self.config);
         Ok(PostgresWork::new(
             transaction,
             self.limit,
@@ -90,7 +85,7 @@ impl Backend for PostgresConnection {
         pace: Pace,
         own_code: bool,
     ) -> Result<PostgresWork<'_>, StoreError> {
-        let limits = pace.limits(configured(&self.config), own_code);
+        let limits = Limits::configured(&self.config).at(pace, own_code);
         // One round trip. The numbers are ours.
         let begin = AssertSqlSafe(format!(
             "begin isolation level read committed; set local lock_timeout = {}; \

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod freshness;
 mod letters;
+mod limits;
 mod obstructing;
 mod reconcile;
 mod references;

@@ -8,11 +8,12 @@ use sqlx::{Connection, Postgres, Transaction};
 use super::{
     PostgresReplica,
     error::{has_no_transaction, is_aborted, is_unmet_reference, lost_a_race, run},
+    limits::Limits,
     sql, timeout,
 };
 use crate::{
     Failure,
-    apply::{Called, Failed, Limits, call},
+    apply::{Called, Failed, call},
     handler::DynHandler,
     letter::{Fault, Reason},
 };

@@ -9,10 +9,11 @@ use sqlx::PgConnection;
 use super::{
     connection::GRACE,
     error::{is_cancelled, run},
+    limits::Limits,
     sql,
 };
 use crate::{
-    apply::{Failed, Limits},
+    apply::Failed,
     letter::{Fault, Reason},
 };
 

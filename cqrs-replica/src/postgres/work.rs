@@ -13,13 +13,15 @@ use uuid::Uuid;
 use super::{
     PostgresReplica,
     error::{run, try_run},
-    letters, room, savepoint, sql,
+    letters,
+    limits::Limits,
+    room, savepoint, sql,
     tables::{self, TableWriter},
     timeout,
 };
 use crate::{
     LetterState,
-    apply::{Failed, InstanceId, Limits, Locked, Span, Work},
+    apply::{Failed, InstanceId, Locked, Span, Work},
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict},
     rules::Known,
