@@ -1,4 +1,4 @@
--- Dead rows get ids of their own: ids of the outbox may be given again, after TRUNCATE … RESTART IDENTITY
+-- Dead rows get ids of their own: ids of the outbox may be given again, after TRUNCATE ... RESTART IDENTITY
 -- or a move by logical replication. And they are also the place of rows that cannot be read.
 
 alter table cqrs_outbox_dead
