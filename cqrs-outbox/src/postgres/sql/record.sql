@@ -12,7 +12,7 @@
 -- recorded it leaves a mark, a row that is deleted and `began`: a dump or sync under way may still see the
 -- row as it was, and must not give it a revision. Nothing was sent of what is marked, so its first event
 -- does not raise the revision.
--- As `exists (…)` the planner would rather hash the whole table than look up a batch of keys.
+-- As `exists (...)` the planner would rather hash the whole table than look up a batch of keys.
 --
 -- With $16, an instance whose revision this transaction has raised before is left as it is and named
 -- instead, without an id: its event will be replaced. `xid` tells, and `updated`, since the numbers of

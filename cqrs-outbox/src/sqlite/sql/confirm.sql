@@ -1,5 +1,5 @@
 -- cqrs-outbox: confirm
--- ?1 is [[id, message_id], …]. A cross join is done in the order written.
+-- ?1 is [[id, message_id], ...]. A cross join is done in the order written.
 delete from cqrs_outbox
 where id in (
     select row.id

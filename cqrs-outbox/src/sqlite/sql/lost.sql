@@ -1,5 +1,5 @@
 -- cqrs-outbox: lost
--- ?1 is [[slot, epoch], …].
+-- ?1 is [[slot, epoch], ...].
 select held.value ->> 0
 from json_each(?1) as held
 left join cqrs_relay_lease as lease on lease.slot = held.value ->> 0

@@ -1,5 +1,5 @@
 -- cqrs-outbox: of_instances
--- ?1 is [[cqrs_id, instance_pk], …]. A cross join is done in the order written.
+-- ?1 is [[cqrs_id, instance_pk], ...]. A cross join is done in the order written.
 select
     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at,

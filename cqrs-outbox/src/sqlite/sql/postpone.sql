@@ -1,5 +1,5 @@
 -- cqrs-outbox: postpone
--- Only under a held slot, ?6 is [[slot, epoch], …]: see the contract of settle.
+-- Only under a held slot, ?6 is [[slot, epoch], ...]: see the contract of settle.
 update cqrs_outbox
 set attempts = ?3,
     next_attempt_at = cast(round(unixepoch('subsec') * 1000) as integer) * 1000 + ?4,

@@ -1,6 +1,6 @@
 -- cqrs-outbox: record_known
 --
--- Which of these instances, ?1 is [[cqrs_id, instance_pk], …], have a revision that was raised by a
+-- Which of these instances, ?1 is [[cqrs_id, instance_pk], ...], have a revision that was raised by a
 -- row after ?2: by this transaction, in SQL or not. A sync may carry the revision of another one.
 select distinct named.key
 from json_each(?1) as named

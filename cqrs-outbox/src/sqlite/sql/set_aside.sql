@@ -1,5 +1,5 @@
 -- cqrs-outbox: set_aside
--- ?1 is [[id, what is wrong with the row], …]. What is copied keeps its bytes, UTF-8 or not.
+-- ?1 is [[id, what is wrong with the row], ...]. What is copied keeps its bytes, UTF-8 or not.
 insert into cqrs_outbox_dead (
     outbox_id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent,
     forced, created_at, expires_at, attempts, reason, error, died_at
