@@ -26,7 +26,7 @@ pub struct RelayConfig {
     /// About how many bytes of bodies are held in memory. Default: 64 MiB.
     pub window_bytes: usize,
     /// The longest body that is sent, in bytes: what is longer is dead at once. No more than the broker
-    /// takes. Default: 16 MiB.
+    /// takes. Default: 128 MiB, the longest that `RabbitMQ` takes.
     pub max_message_bytes: usize,
     /// How many connections publish at the same time. Default: 2.
     pub publishers: u16,
@@ -60,7 +60,7 @@ impl Default for RelayConfig {
             batch_size: 500,
             window: 2_000,
             window_bytes: 64 * 1024 * 1024,
-            max_message_bytes: wire::DEFAULT_MAX_BODY,
+            max_message_bytes: wire::MAX_BODY,
             publishers: 2,
             lease: Duration::from_secs(2),
             poll_interval: Duration::from_millis(250),

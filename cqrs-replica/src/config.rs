@@ -24,7 +24,8 @@ pub struct WorkerConfig {
     /// About how much memory they may take together, in bytes; fewer are prefetched while they are
     /// large. At least 1 MiB. Default: 64 MiB.
     pub prefetch_bytes: usize,
-    /// The longest body that is applied, in bytes; what is longer is kept as a letter. Default: 16 MiB.
+    /// The longest body that is applied, in bytes; what is longer is kept as a letter. Default:
+    /// 128 MiB, the longest that `RabbitMQ` brings.
     pub max_message_bytes: usize,
     /// How many batches are applied at the same time, each on a connection of its own; 1 to 64.
     /// Default: 4.
@@ -59,7 +60,7 @@ impl WorkerConfig {
             apply: ApplyPolicy::new(queue),
             prefetch: NonZeroU16::MIN.saturating_add(999),
             prefetch_bytes: 64 * 1024 * 1024,
-            max_message_bytes: wire::DEFAULT_MAX_BODY,
+            max_message_bytes: wire::MAX_BODY,
             lanes: 4,
             batch_size: 200,
             batch_wait: Duration::from_millis(5),

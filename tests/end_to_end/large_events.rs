@@ -48,11 +48,23 @@ async fn dead(stack: &Stack, program: &str) -> Result<Vec<Value>> {
     Ok(serde_json::from_str(&list)?)
 }
 
+/// Changes what the configuration says.
+fn limit(stack: &Stack, before: &str, after: &str) -> Result<()> {
+    let toml = fs::read_to_string(stack.config())?;
+    ensure!(toml.contains(before), "{toml}");
+    Ok(fs::write(stack.config(), toml.replacen(before, after, 1))?)
+}
+
 async fn what_is_too_large_is_kept_on_either_side_and_the_rest_goes_on(stack: Stack) -> Result<()> {
     const COPIES: &str = "select cast(count(*) as text) from account_copy";
     const DEAD_ROWS: &str = "select cast(count(*) as text) from cqrs_outbox_dead";
     const LETTERS: &str =
         "select cast(count(*) as text) from cqrs_dead_letter where state = 'dead'";
+    limit(
+        &stack,
+        "[broker]\n",
+        "[broker]\nmax_message_bytes = 16777216\n",
+    )?;
     stack.prepare().await?;
     let (worker, relay) = (stack.worker("worker")?, stack.relay("relay")?);
     save(&stack, 1, 15_000_000).await?;
@@ -70,9 +82,7 @@ async fn what_is_too_large_is_kept_on_either_side_and_the_rest_goes_on(stack: St
     relay.terminate().await?;
 
     // The relay may send more than the worker takes.
-    let toml = fs::read_to_string(stack.config())?;
-    let toml = toml.replacen("[broker]\n", "[broker]\nmax_message_bytes = 33554432\n", 1);
-    fs::write(stack.config(), toml)?;
+    limit(&stack, "16777216", "33554432")?;
     let relay = stack.relay("relay that sends more")?;
     stack.run("cqrs-relay", &["dead", "retry", "--all"]).await?;
     wait_for(&stack.replica, "it is kept as a letter", LETTERS, 1).await?;

@@ -179,17 +179,22 @@ async fn a_master_without_the_rows_does_not_empty_the_table_by_rabbitmq() -> Res
 }
 
 /// A row that is too long for a message costs only itself.
-async fn a_row_that_cannot_be_sent_holds_up_no_other(world: World) -> Result<()> {
+async fn a_row_that_cannot_be_sent_holds_up_no_other(mut world: World) -> Result<()> {
+    let limit = ("CQRS_BROKER_MAX_MESSAGE_BYTES", "1048576");
+    world
+        .stack
+        .environment
+        .push((limit.0.to_owned(), limit.1.to_owned()));
     let (relay, worker) = running(&world)?;
     world.save(1..=5, "first").await?;
     world.arrived("first", 5).await?;
     let master = &world.stack.master;
     let long = match master {
         Database::Postgres { .. } => {
-            "insert into accounts select 50, repeat('x', 17000000), 1, null, 'active'"
+            "insert into accounts select 50, repeat('x', 2000000), 1, null, 'active'"
         }
         Database::Sqlite { .. } => {
-            "insert into accounts select 50, hex(zeroblob(8500000)), 1, null, 'active'"
+            "insert into accounts select 50, hex(zeroblob(1000000)), 1, null, 'active'"
         }
     };
     master.execute(long).await?;

@@ -38,7 +38,7 @@ impl Broker {
             connect_timeout: Duration::from_secs(5),
             confirm_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
-            max_message_bytes: wire::DEFAULT_MAX_BODY,
+            max_message_bytes: wire::MAX_BODY,
         }
     }
 
@@ -78,8 +78,8 @@ impl Broker {
             "max_message_bytes",
             &Integer(1024..=wire::MAX_BODY),
             default.max_message_bytes,
-            "The longest body that is sent or applied. No more than the `max_message_size` of RabbitMQ, \
-             which is 16 MiB since version 4 and 128 MiB before.",
+            "The longest body that is sent or applied. A row that RabbitMQ refuses for its \
+             `max_message_size` (16 MiB by default since version 4, 128 MiB before) becomes a dead row too.",
         );
         if heartbeat.subsec_nanos() > 0 {
             section.wrong(

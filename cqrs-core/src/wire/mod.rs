@@ -25,10 +25,5 @@ pub use encode::{BodyTemplate, encode};
 pub use timestamp::{format_expires, format_updated, parse_timestamp};
 
 /// The longest body that can be recorded or read at all, in bytes: `RabbitMQ` takes none that is longer,
-/// however it is configured. What a relay sends and a replica takes is
-/// less as a rule: `broker.max_message_bytes`.
+/// however it is configured. `broker.max_message_bytes` may set a lower limit.
 pub const MAX_BODY: usize = 128 * 1024 * 1024;
-
-/// The longest body that is sent or applied by default, in bytes: what `RabbitMQ` takes by default since
-/// its version 4.
-pub const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;

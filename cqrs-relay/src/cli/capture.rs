@@ -100,7 +100,7 @@ pub(super) async fn run(
             }
             let max_bytes = match &config.broker {
                 Some(broker) => broker.max_message_bytes,
-                None => wire::DEFAULT_MAX_BODY,
+                None => wire::MAX_BODY,
             };
             install(connection, &models, max_bytes, json).await
         }

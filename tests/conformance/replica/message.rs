@@ -5,10 +5,13 @@ use chrono::{DateTime, Utc};
 use cqrs_core::{
     Signal,
     transport::{Delivery, DeliveryTag, Headers},
-    wire::{DEFAULT_MAX_BODY, format_updated},
+    wire::format_updated,
 };
 use cqrs_replica::Incoming;
 use uuid::Uuid;
+
+/// The longest body that is read.
+const LONGEST: usize = 16 << 20;
 
 /// A message to be.
 #[derive(Debug, Clone)]
@@ -190,8 +193,7 @@ impl Message {
             },
             redelivered: false,
         };
-        // As a worker does by default.
-        Incoming::within(delivery, DEFAULT_MAX_BODY)
+        Incoming::within(delivery, LONGEST)
     }
 }
 
