@@ -129,12 +129,14 @@ impl<B: Backend> Session<B> {
         Ok(vec![done(item, verdict.answer(), verdict.error)])
     }
 
-    /// Makes the session usable again if the database answers; otherwise, or if someone has to
-    /// mend it, nothing is said against the message.
+    /// Makes the session usable again if the database has given up on the statement. Where the connection
+    /// was lost, or if someone has to mend the database, nothing is said against the message.
     async fn outlives(&mut self, error: StoreError) -> Result<(), StoreError> {
         match error {
             StoreError::Backend(_) => Ok(()),
-            StoreError::Unavailable(_) => self.backend.reconnect().await,
+            error if B::is_hindered(&error) && !matches!(error, StoreError::Conflict(_)) => {
+                self.backend.reconnect().await
+            }
             error => Err(error),
         }
     }

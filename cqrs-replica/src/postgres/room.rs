@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     apply::Failed,
-    table::{Row, TablePlan, checked, quoted},
+    table::{Column, Row, TablePlan, checked, quoted},
 };
 
 /// See [`crate::apply::Work::make_room`].
@@ -71,7 +71,10 @@ fn stopgap(plan: &TablePlan, unique: &[usize]) -> Option<(usize, String)> {
         return Some((nullable, "null".to_owned()));
     }
     candidates().find_map(|at| {
-        let name = quoted(&plan.columns[at].name);
+        let Column {
+            name, type_name, ..
+        } = &plan.columns[at];
+        let name = quoted(name);
         let highest = format!(
             "(select max(m.{name}) from (\n\
              select {name} from {table} union all\n\
@@ -84,10 +87,10 @@ fn stopgap(plan: &TablePlan, unique: &[usize]) -> Option<(usize, String)> {
             "timestamp without time zone" | "timestamp with time zone" => {
                 format!("{highest} + n.place * interval '1 day'")
             }
-            "text" | "character varying" | "citext" => {
-                "md5(random()::text || clock_timestamp()::text)".to_owned()
+            // A cast cuts it down to the column's length.
+            "text" | "character varying" | "character" | "citext" | "uuid" => {
+                format!("md5(random()::text || clock_timestamp()::text)::{type_name}")
             }
-            "uuid" => "md5(random()::text || clock_timestamp()::text)::uuid".to_owned(),
             _ => return None,
         };
         Some((at, value))

@@ -1,5 +1,6 @@
 -- cqrs-outbox: of_instances
--- ?1 is [[cqrs_id, instance_pk], ...]. A cross join is done in the order written.
+-- ?1 is [[cqrs_id, instance_pk], ...]. A cross join is done in the order written. Limited within each
+-- instance too, or one with a long backlog would be read whole for its first rows.
 select
     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body, traceparent, forced,
     created_at,
@@ -9,9 +10,14 @@ from cqrs_outbox
 where id in (
         select row.id
         from json_each(?1) as named
-        cross join cqrs_outbox as row indexed by cqrs_outbox_instance
-            on row.cqrs_id = named.value ->> 0 and row.instance_pk = named.value ->> 1
-        where row.next_attempt_at is null
+        cross join cqrs_outbox as row on row.id in (
+            select id
+            from cqrs_outbox indexed by cqrs_outbox_instance
+            where cqrs_id = named.value ->> 0 and instance_pk = named.value ->> 1
+                and next_attempt_at is null
+            order by id
+            limit ?2
+        )
     )
 order by id
 limit ?2

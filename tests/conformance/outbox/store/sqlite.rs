@@ -1,5 +1,10 @@
 //! The outbox in SQLite.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
 use cqrs_core::{SecretUrl, database::sqlite::SqliteConfig};
 use cqrs_outbox::{Instance, Owner, RowRef, sqlite::SqliteStore};
 use sqlx::{
@@ -336,4 +341,50 @@ async fn hot_statements_search_an_index() {
             "{name}:\n{plan}"
         );
     }
+}
+
+/// The work does not grow with the backlog of an instance: its first rows are found without the others.
+#[tokio::test]
+async fn the_first_rows_of_an_instance_cost_the_same_however_many_there_are() {
+    let file = File::new().await;
+    let mut connection = SqliteConnection::connect(file.url().expose())
+        .await
+        .unwrap();
+    let (_, text) = statements("sqlite")
+        .into_iter()
+        .find(|(name, _)| name == "of_instances")
+        .unwrap();
+    let mut steps = Vec::new();
+    for rows in [100, 10_000] {
+        sqlx::query(
+            "insert into cqrs_outbox
+                 (message_id, slot, cqrs_id, instance_pk, signal, revision, body, created_at)
+             with recursive n (n) as (select 1 union all select n + 1 from n where n < ?1)
+             select 'm' || n, 1, 'account', '7', 'SAVE', n, '{}', 0 from n",
+        )
+        .bind(rows)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        let taken = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&taken);
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.set_progress_handler(1, move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+        drop(handle);
+        let found = sqlx::query(sqlx::AssertSqlSafe(text.clone()))
+            .bind(r#"[["account","7"]]"#)
+            .bind(32)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), 32);
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.remove_progress_handler();
+        drop(handle);
+        steps.push(taken.load(Ordering::Relaxed));
+    }
+    assert!(steps[1] < steps[0] * 2, "{steps:?}");
 }

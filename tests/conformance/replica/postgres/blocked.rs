@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cqrs_core::StoreError;
 use cqrs_replica::{Applied, LetterState, ReplicaSession, ReplicaStore, postgres::PostgresReplica};
 use sqlx::{Connection, PgConnection};
 
@@ -86,6 +87,36 @@ async fn a_statement_that_always_takes_too_long_holds_back_only_its_instance() {
     assert_eq!(replica.due().await.applied, [APPLIED]);
     assert_eq_rows(&replica.rows(NAMES).await, &["a", "b"]);
     is_resolved_without_attempts(&mut replica).await;
+}
+
+/// A connection that is lost while a message is set aside says nothing against the message: it is kept
+/// with its instance, so that later revisions wait for it, or comes again.
+#[tokio::test]
+async fn a_lost_connection_makes_no_letter_without_its_instance() {
+    let mut replica = Replica::<Database>::accounts().await;
+    replica.one(&account(1, 0, "a")).await;
+    let mut holder = PgConnection::connect(replica.fixture.database.url())
+        .await
+        .unwrap();
+    let mut open = holder.begin().await.unwrap();
+    sqlx::query("select from cqrs_replica_state for update")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let (models, policy) = (replica.models.clone(), replica.policy.clone());
+    let mut session = replica.fixture.session().await;
+    let message = account(1, 1, "b").incoming();
+    let keeping = session.set_aside(&models, &policy, &message, "a test");
+    let ended = "select pg_terminate_backend(pid)::text from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'";
+    let cutting = async {
+        while replica.rows(ended).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (kept, ()) = tokio::join!(keeping, cutting);
+    assert!(matches!(kept, Err(StoreError::Unavailable(_))), "{kept:?}");
+    assert_eq!(replica.letters().await.len(), 0);
 }
 
 /// A body that nobody can read, and that is never stored in time, is kept by its beginning.

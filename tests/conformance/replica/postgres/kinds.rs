@@ -281,3 +281,34 @@ async fn a_row_that_a_trigger_passes_over_keeps_its_value() {
         .await;
     assert_eq_rows(&rows, &["1|1", "2|2"]);
 }
+
+/// The stopgap of a short code fits into its column.
+#[tokio::test]
+async fn short_codes_change_places() {
+    for kind in ["varchar(3)", "char(3)", "short", "text", "uuid"] {
+        let mut replica = Replica::<Database>::new(
+            &[
+                "create domain short as varchar(3)",
+                &format!("create table spot (id integer primary key, code {kind} not null unique)"),
+            ],
+            [table("spot", TableModel::new("spot", "id"))],
+        )
+        .await;
+        let [one, other] = match kind {
+            "uuid" => [
+                "5ad17b6c-4a4c-4c5e-9d3a-3b8e3c6f0a01",
+                "5ad17b6c-4a4c-4c5e-9d3a-3b8e3c6f0a02",
+            ],
+            _ => ["one", "two"],
+        };
+        let spot = |key: &str, revision, code: &str| {
+            Message::save("spot", key, revision, &format!("\"code\":\"{code}\""))
+        };
+        let rows = [spot("1", 0, one), spot("2", 0, other)];
+        assert_eq!(replica.apply(&rows).await, [APPLIED, APPLIED]);
+        let swap = [spot("1", 1, other), spot("2", 1, one)];
+        assert_eq!(replica.apply(&swap).await, [APPLIED, APPLIED], "{kind}");
+        let codes = "select code::text from spot order by id";
+        assert_eq_rows(&replica.rows(codes).await, &[other, one]);
+    }
+}
