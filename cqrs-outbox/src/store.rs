@@ -68,6 +68,12 @@ pub trait OutboxSession: Send + 'static {
         publishing: bool,
     ) -> impl Future<Output = Result<Census, StoreError>> + Send;
 
+    /// How long a renewal may take. One that comes later than the lease is of little use, and on a
+    /// connection that is half open it never comes.
+    fn renewal_limit(&self, lease: Duration) -> Duration {
+        lease.max(Duration::from_secs(1))
+    }
+
     /// Takes over slots, each only if its epoch is still the one seen in the last census of this
     /// session, and only if its holder has not renewed its heartbeat since. The caller has judged
     /// them free. Answers with those it got, under their new epochs.
