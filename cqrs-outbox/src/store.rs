@@ -21,7 +21,7 @@ mod unreadable;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
-use cqrs_core::{Slot, StoreError};
+use cqrs_core::{CqrsId, Slot, StoreError};
 
 pub use census::{Census, Epoch, Lease, Owner, RelayBeat};
 pub use dead::{DeadRow, Retried};
@@ -68,6 +68,12 @@ pub trait OutboxSession: Send + 'static {
         publishing: bool,
     ) -> impl Future<Output = Result<Census, StoreError>> + Send;
 
+    /// How long a renewal may take. One that comes later than the lease is of little use, and on a
+    /// connection that is half open it never comes.
+    fn renewal_limit(&self, lease: Duration) -> Duration {
+        lease.max(Duration::from_secs(1))
+    }
+
     /// Takes over slots, each only if its epoch is still the one seen in the last census of this
     /// session, and only if its holder has not renewed its heartbeat since. The caller has judged
     /// them free. Answers with those it got, under their new epochs.
@@ -108,6 +114,19 @@ pub trait OutboxSession: Send + 'static {
     /// between: [`Fetched::more`] says whether it is worth asking again at once.
     fn fetch(
         &mut self,
+        slots: &[Slot],
+        after: &Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Fetched, StoreError>> + Send {
+        self.fetch_without(&[], slots, after, limit)
+    }
+
+    /// Like [`Self::fetch`], but passes over all rows of these models, whose bodies it does not read.
+    /// A series may go on with more of them; one that has a model again begins at
+    /// [`Position::START`].
+    fn fetch_without(
+        &mut self,
+        models: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         limit: usize,

@@ -12,7 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cqrs_core::{RetryPolicy, Slot, transport::Routing};
+use cqrs_core::{CqrsId, RetryPolicy, Slot, transport::Routing};
 use cqrs_outbox::{Instance, OutboxRow};
 use tokio::time::Instant;
 
@@ -117,6 +117,22 @@ impl Destinations {
             }
         }
         held
+    }
+
+    /// The models of which every row must be held, so that none need be read. When one of them is not
+    /// among them any more, its rows are to be read again.
+    pub(crate) fn models_held(&self) -> Vec<CqrsId> {
+        let held = self
+            .down
+            .iter()
+            .filter_map(|(routing, down)| match routing {
+                _ if matches!(down.probe, Probe::Trial) => None,
+                Routing::Broadcast(cqrs_id) => Some(cqrs_id),
+                Routing::Direct { cqrs_id, .. } => {
+                    (down.instances.len() >= INSTANCES_REMEMBERED).then_some(cqrs_id)
+                }
+            });
+        held.cloned().collect()
     }
 
     /// Whether a row may go to a publisher now, and if so counts it.

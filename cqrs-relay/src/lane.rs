@@ -173,7 +173,7 @@ impl<T: Transport> Lane<T> {
                 // A write that hangs must not come through when others have taken over.
                 () = self.tenure.lapsed() => {
                     drop(publisher);
-                    tracing::warn!(lane = self.number, "the lease lapsed during a write, connection dropped");
+                    tracing::debug!(lane = self.number, "the lease lapsed during a write, connection dropped");
                     return self.tell(LaneNews::Lost(batch, outcomes));
                 }
                 // The pump has ended; nobody waits for the word.

@@ -53,6 +53,32 @@ pub(crate) struct LeaseKeeper<S> {
     pub(crate) left: mpsc::UnboundedReceiver<(Slot, Epoch)>,
     pub(crate) peers: Peers,
     pub(crate) fitness: Fitness,
+    pub(crate) hindered: Hindered,
+}
+
+/// Heartbeats that lose against the transactions of others.
+#[derive(Debug, Default)]
+pub(crate) struct Hindered {
+    since: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Hindered {
+    /// A long transaction on `SQLite` is no trouble, one that takes this long is. Told once in as long.
+    const TROUBLE: Duration = Duration::from_mins(1);
+
+    fn lost_against(&mut self, error: &dyn std::error::Error) {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
+        if now - self.told.unwrap_or(since) >= Self::TROUBLE {
+            self.told = Some(now);
+            tracing::warn!(
+                for_s = (now - since).as_secs(),
+                error = crate::outage::chain(error),
+                "another program keeps this relay from writing to the database; publishing pauses"
+            );
+        }
+    }
 }
 
 impl<S: OutboxStore> LeaseKeeper<S> {
@@ -83,12 +109,16 @@ impl<S: OutboxStore> LeaseKeeper<S> {
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
-            // A beat that takes longer than the lease has come too late; on a connection that is
-            // half open it never comes.
-            let limit = self.lease.max(Duration::from_secs(1));
+            let limit = session.renewal_limit(self.lease);
             let pause = match tokio::time::timeout(limit, self.beat(&mut session)).await {
-                Ok(Err(StoreError::Conflict(_))) => self.lease / 20,
-                Ok(living) => self.until_next(&living?),
+                Ok(Err(StoreError::Conflict(error))) => {
+                    self.hindered.lost_against(&*error);
+                    self.lease / 20
+                }
+                Ok(living) => {
+                    self.hindered = Hindered::default();
+                    self.until_next(&living?)
+                }
                 Err(elapsed) => return Err(StoreError::Unavailable(elapsed.into())),
             };
             self.rest(&mut session, left, Instant::now() + pause, stop)

@@ -34,7 +34,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::reads::Reading;
+use self::{reads::Reading, shares::Pauses};
 use crate::{
     RelayConfig, RelayError, blocked::Blocked, desk::Desk, destination::Destinations, event::Event,
     lane::Batch, lease_keeper::Holding, poll::Poll, reader::Ask, settler::Entry, share::Share,
@@ -75,6 +75,7 @@ pub(crate) struct Pump {
 
     life: u64,
     lapsed: bool,
+    pauses: Pauses,
     reading: Option<Reading>,
     /// Whether the last question was about freed instances: a fetch that is due goes before the next
     /// such one.
@@ -114,6 +115,7 @@ impl Pump {
             lanes: ends.lanes.iter().map(|_| LaneState::default()).collect(),
             life: 0,
             lapsed: true,
+            pauses: Pauses::default(),
             reading: None,
             freed_last: false,
             settled_meanwhile: HashSet::new(),

@@ -1,6 +1,6 @@
 //! A task that owns the session which reads the outbox, and answers one question at a time.
 
-use cqrs_core::{Slot, StoreError};
+use cqrs_core::{CqrsId, Slot, StoreError};
 use cqrs_outbox::{Due, Fetched, Instance, OutboxRow, OutboxSession, OutboxStore, Position};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Ask {
     Fetch {
+        without: Vec<CqrsId>,
         slots: Vec<Slot>,
         after: Position,
         limit: usize,
@@ -105,10 +106,11 @@ async fn answer<S: OutboxSession>(session: &mut S, ask: &Ask) -> Result<Answer, 
 async fn answer_once<S: OutboxSession>(session: &mut S, ask: &Ask) -> Result<Answer, StoreError> {
     Ok(match ask {
         Ask::Fetch {
+            without,
             slots,
             after,
             limit,
-        } => Answer::Fetched(session.fetch(slots, after, *limit).await?),
+        } => Answer::Fetched(session.fetch_without(without, slots, after, *limit).await?),
         Ask::Blocked { slots } => Answer::Blocked(session.blocked(slots).await?),
         Ask::Due { slots, limit } => Answer::Due(session.due(slots, *limit).await?),
         Ask::OfInstances { instances, limit } => {

@@ -19,7 +19,7 @@ use crate::{
     RelayConfig, RelayError, Shutdown,
     fitness::Fitness,
     lane::{BatchLimit, Lane},
-    lease_keeper::{Holding, LeaseKeeper},
+    lease_keeper::{Hindered, Holding, LeaseKeeper},
     line::Line,
     outage::FarSide,
     peers::Peers,
@@ -155,6 +155,7 @@ impl Tasks {
             holding: told,
             left: leaves,
             peers: Peers::default(),
+            hindered: Hindered::default(),
             fitness: Fitness::new(
                 vec![Arc::clone(&database), Arc::clone(&broker)],
                 config.lease,

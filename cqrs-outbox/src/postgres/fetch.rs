@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use cqrs_core::{Slot, StoreError, database::postgres::is_statement_timeout};
+use cqrs_core::{CqrsId, Slot, StoreError, database::postgres::is_statement_timeout};
 use sqlx::postgres::PgRow;
 
 use super::{
@@ -19,6 +19,7 @@ use crate::{
 impl PostgresSession {
     pub(super) async fn fetch_after(
         &mut self,
+        without: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         rows: usize,
@@ -26,7 +27,7 @@ impl PostgresSession {
         let share = Share::of(after, rows.max(1));
         loop {
             let end = after.id.max(0).saturating_add(self.walk);
-            match self.ask(slots, after, &share, end).await {
+            match self.ask(without, slots, after, &share, end).await {
                 Err(error) if is_statement_timeout(&error) && self.walk_less(after).await? => {}
                 answered => {
                     let answer = Answer::read(&answered?)?;
@@ -40,6 +41,7 @@ impl PostgresSession {
 
     async fn ask(
         &mut self,
+        without: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         share: &Share,
@@ -50,6 +52,7 @@ impl PostgresSession {
             .iter()
             .map(|passed| (passed.upto, passed.snapshot.as_str()))
             .unzip();
+        let without: Vec<&str> = without.iter().map(CqrsId::as_str).collect();
         let statement = sqlx::query(sql::FETCH)
             .bind(slot_numbers(slots))
             .bind(after.id)
@@ -63,7 +66,8 @@ impl PostgresSession {
             .bind(&after.ahead)
             .bind(after.looked)
             .bind(limit(share.ahead_rows))
-            .bind(limit(share.ahead_bytes));
+            .bind(limit(share.ahead_bytes))
+            .bind(without);
         self.rows(statement).await
     }
 

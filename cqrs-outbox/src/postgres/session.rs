@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs_core::{
-    SLOTS, Slot, StoreError,
+    CqrsId, SLOTS, Slot, StoreError,
     database::{postgres::classify, within},
 };
 use sqlx::{
@@ -106,13 +106,14 @@ impl OutboxSession for PostgresSession {
         self.forget(owner).await
     }
 
-    async fn fetch(
+    async fn fetch_without(
         &mut self,
+        models: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         limit: usize,
     ) -> Result<Fetched, StoreError> {
-        self.fetch_after(slots, after, limit).await
+        self.fetch_after(models, slots, after, limit).await
     }
 
     async fn blocked(&mut self, slots: &[Slot]) -> Result<Vec<Instance>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cqrs_core::{Slot, StoreError, database::sqlite::classify};
+use cqrs_core::{CqrsId, Slot, StoreError, database::sqlite::classify};
 
 use super::{
     SqliteSession,
@@ -18,6 +18,7 @@ use crate::{
 impl SqliteSession {
     pub(super) async fn fetch_after(
         &mut self,
+        without: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         rows: usize,
@@ -34,9 +35,13 @@ impl SqliteSession {
         };
         // What is recorded from here on has higher ids than the newest.
         let mut bound = i64::min(newest, oldest.saturating_add(limit(FETCH_SCAN)));
+        let without: Vec<_> = without.iter().map(CqrsId::as_str).collect();
+        let without = serde_json::to_string(&without).expect("text serialises");
         let mut own = Vec::new();
         if get(&bounds, 2)? {
-            (own, bound) = self.without_slot(slots, after.id, bound, rows).await?;
+            (own, bound) = self
+                .without_slot(&without, slots, after.id, bound, rows)
+                .await?;
         }
 
         let statement = sqlx::query(sql::FETCH)
@@ -45,7 +50,8 @@ impl SqliteSession {
             .bind(bound)
             .bind(limit(rows))
             .bind(limit(FETCH_BYTES))
-            .bind(id_array(&own));
+            .bind(id_array(&own))
+            .bind(&without);
         let found = self.rows(statement).await?;
         let mut read = ReadRows::default();
         let mut bytes = 0;
@@ -75,6 +81,7 @@ impl SqliteSession {
     /// how far they are all known: a fetch must not go further.
     async fn without_slot(
         &mut self,
+        without: &str,
         slots: &[Slot],
         after: i64,
         bound: i64,
@@ -83,7 +90,8 @@ impl SqliteSession {
         let statement = sqlx::query(sql::UNASSIGNED)
             .bind(after)
             .bind(bound)
-            .bind(limit(rows));
+            .bind(limit(rows))
+            .bind(without);
         let found = self.rows(statement).await?;
         let mut own = Vec::new();
         let mut known = bound;

@@ -1,13 +1,13 @@
 //! A relay's connection to an outbox in `SQLite`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cqrs_core::{
-    SLOTS, Slot, StoreError,
+    CqrsId, SLOTS, Slot, StoreError,
     database::{sqlite::classify, within},
 };
 use sqlx::{
-    Connection, Sqlite, SqliteConnection,
+    AssertSqlSafe, Connection, Sqlite, SqliteConnection,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -25,6 +25,20 @@ pub struct SqliteSession {
     pub(super) census: Census,
     /// How long an answer may take: longer than `SQLite` waits for a lock.
     pub(super) patience: Duration,
+    /// Takes the write lock if it is free.
+    begin: String,
+}
+
+/// How often a session looks whether the write lock is free. `SQLite` itself looks ten times a second
+/// after a while: a program that writes one transaction after another leaves gaps that are much shorter, and
+/// without a heartbeat in time a relay stops publishing.
+const LOOK: Duration = Duration::from_micros(250);
+
+/// Waits for [`LOOK`], which is too short for a timer of the runtime.
+async fn look_away() {
+    let slept = tokio::task::spawn_blocking(|| std::thread::sleep(LOOK)).await;
+    // It neither panics nor is it cancelled while the runtime runs.
+    drop(slept);
 }
 
 pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -35,6 +49,11 @@ impl SqliteSession {
             connection,
             census: Census::default(),
             patience,
+            // Reads go on waiting as long as they may.
+            begin: format!(
+                "pragma busy_timeout = 0; begin immediate; pragma busy_timeout = {}",
+                (patience / 2).as_millis()
+            ),
         }
     }
 
@@ -76,11 +95,20 @@ impl SqliteSession {
         writes: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let whole = async {
-            let mut tx = self
-                .connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map_err(classify)?;
+            let began = Instant::now();
+            let mut tx = loop {
+                match self
+                    .connection
+                    .begin_with(AssertSqlSafe(self.begin.clone()))
+                    .await
+                    .map_err(classify)
+                {
+                    Err(StoreError::Conflict(_)) if began.elapsed() < self.patience / 2 => {
+                        look_away().await
+                    }
+                    begun => break begun?,
+                }
+            };
             let written = writes(&mut tx).await?;
             tx.commit().await.map_err(classify)?;
             Ok(written)
@@ -90,6 +118,11 @@ impl SqliteSession {
 }
 
 impl OutboxSession for SqliteSession {
+    /// As long as it waits for another program's transaction: a file is not half open.
+    fn renewal_limit(&self, _: Duration) -> Duration {
+        self.patience
+    }
+
     async fn beat(
         &mut self,
         owner: Owner,
@@ -121,13 +154,14 @@ impl OutboxSession for SqliteSession {
         self.forget(owner).await
     }
 
-    async fn fetch(
+    async fn fetch_without(
         &mut self,
+        models: &[CqrsId],
         slots: &[Slot],
         after: &Position,
         limit: usize,
     ) -> Result<Fetched, StoreError> {
-        self.fetch_after(slots, after, limit).await
+        self.fetch_after(models, slots, after, limit).await
     }
 
     async fn blocked(&mut self, slots: &[Slot]) -> Result<Vec<Instance>, StoreError> {

@@ -216,7 +216,7 @@ impl Pump {
             .map(|(slot, _)| slot)
             .collect();
         if !lost.is_empty() {
-            tracing::warn!(slots = lost.len(), "slots were taken over by another relay");
+            tracing::info!(slots = lost.len(), "slots are not held any more");
             self.abandon(|slot| lost.contains(&slot));
         }
     }

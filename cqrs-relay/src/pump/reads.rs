@@ -80,6 +80,7 @@ impl Pump {
             let slots = self.share.working();
             (
                 Ask::Fetch {
+                    without: self.destinations.models_held(),
                     slots,
                     after: self.position.clone(),
                     limit,

@@ -1,9 +1,49 @@
 //! Slots that come and go, and starting over.
 
+use std::time::Duration;
+
 use cqrs_core::Slot;
+use tokio::time::Instant;
 
 use super::Pump;
 use crate::meter::{self, Dropped};
+
+/// What the log tells of leases that lapse: one line a minute. A long transaction on `SQLite` keeps
+/// relays from renewing them, and does no harm.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    began: Option<Instant>,
+    /// Since the last line.
+    count: u32,
+    told: Option<Instant>,
+}
+
+impl Pauses {
+    fn begin(&mut self) {
+        self.began = Some(Instant::now());
+    }
+
+    fn end(&mut self) {
+        let Some(began) = self.began.take() else {
+            return;
+        };
+        self.count += 1;
+        if self
+            .told
+            .is_none_or(|told| told.elapsed() >= Duration::from_mins(1))
+        {
+            tracing::info!(
+                pauses = self.count,
+                last_ms = began.elapsed().as_millis(),
+                "publishing had paused, since the lease could not be renewed in time"
+            );
+            *self = Self {
+                told: Some(Instant::now()),
+                ..Self::default()
+            };
+        }
+    }
+}
 
 impl Pump {
     /// Takes over what the keeper says.
@@ -51,14 +91,14 @@ impl Pump {
         match (self.tenure.is_safe(), self.lapsed) {
             (false, false) => {
                 self.lapsed = true;
+                self.pauses.begin();
                 meter::lapsed();
-                tracing::warn!(
-                    slots = self.share.len(),
-                    "the lease lapsed, publishing pauses"
-                );
                 self.reset("the lease lapsed");
             }
-            (true, true) => self.lapsed = false,
+            (true, true) => {
+                self.lapsed = false;
+                self.pauses.end();
+            }
             _ => {}
         }
     }

@@ -5,6 +5,7 @@
 mod bed;
 mod capricious;
 mod failing;
+mod left_out;
 mod outages;
 mod restored;
 mod sharing;

@@ -8,8 +8,9 @@ use cqrs_core::{
     transport::embedded::{Embedded, EmbeddedConfig},
 };
 use cqrs_outbox::sqlite::SqliteStore;
-use cqrs_relay::RelayConfig;
+use cqrs_relay::{RelayConfig, RelayError};
 use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio_util::sync::CancellationToken;
 
 use crate::bed::Bed;
 
@@ -130,6 +131,75 @@ async fn what_the_broker_has_is_not_sent_again_when_the_database_cannot_be_writt
     bed.save("account", 0..1).await;
     ledger.read(1001).await;
     assert_eq!(ledger.deliveries, 1001);
+}
+
+/// Transactions of 100 ms each, one right after the other, until told to stop.
+async fn write_all_the_time(path: std::path::PathBuf, stop: CancellationToken) {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(30));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    while !stop.is_cancelled() {
+        connection.execute("begin immediate").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        connection.execute("commit").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_writer_keeps_no_relay_from_its_work() {
+    let mut bed = Bed::new().await;
+    let mut ledger = bed.queue("billing", "account").await;
+    bed.save("account", 0..500).await;
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(write_all_the_time(bed.path("shop.db"), stop.clone()));
+    let shutdown = bed.relay(RelayConfig::default());
+    ledger.read(500).await;
+    shutdown.drain.cancel();
+    bed.ended().await.unwrap();
+    let status = bed.status().await;
+    assert_eq!((status.backlog, status.relays.len()), (0, 0), "{status:?}");
+    stop.cancel();
+    writer.await.unwrap();
+}
+
+/// Tells a relay to stop of whose rows all are sent, and none can be deleted.
+async fn stop_while_locked(bed: &mut Bed, drain_timeout: u64) -> SqliteConnection {
+    let mut ledger = bed.queue("billing", "account").await;
+    let mut config = crate::patient();
+    config.drain_timeout = Duration::from_secs(drain_timeout);
+    let shutdown = bed.relay(config);
+    bed.until("starts", |status| status.free_slots == 0).await;
+    bed.save("account", 0..100).await;
+    let locked = lock(bed.path("shop.db")).await;
+    ledger.read(100).await;
+    shutdown.drain.cancel();
+    locked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_cannot_write_when_it_is_to_stop_waits_until_it_can() {
+    let mut bed = Bed::new().await;
+    let locked = stop_while_locked(&mut bed, 60).await;
+    // Longer than SQLite waits for a lock.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    drop(locked);
+    bed.ended().await.unwrap();
+    assert_eq!(bed.status().await.backlog, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_cannot_write_until_it_must_stop_says_so_and_the_rows_come_again() {
+    let mut bed = Bed::new().await;
+    let locked = stop_while_locked(&mut bed, 1).await;
+    let ended = bed.ended().await;
+    assert!(
+        matches!(ended, Err(RelayError::NotDrained { unsettled }) if (1..=100).contains(&unsettled)),
+        "{ended:?}"
+    );
+    drop(locked);
+    bed.relay(RelayConfig::default());
+    bed.until("empty", |status| status.backlog == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@
 --
 -- $1 slots, $2 id, $3 snapshot; $4, $5 passed: id, snapshot; $6 rows and $7 bytes in the answer, $8 rows
 -- of any slot to scan, $9 the highest id to scan; $10 ids returned ahead, $11 after which id to look
--- ahead, at $12 rows and for $13 bytes.
+-- ahead, at $12 rows and for $13 bytes; $14 the models whose rows are left out.
 -- The last row answered has no id, but what the next position is made of.
 with bound as materialized (
     select
@@ -54,7 +54,7 @@ late as materialized (
                         where pg_visible_in_snapshot(ended, bound.now)
                     ))
                     and id + 0 <= $2
-                    and slot = any ($1) and next_attempt_at is null
+                    and slot = any ($1) and next_attempt_at is null and cqrs_id <> all ($14::text[])
                 union all
                 select
                     id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
@@ -64,7 +64,7 @@ late as materialized (
                     and xid < (select pg_snapshot_xmax(now) from bound)
                     and pg_visible_in_snapshot(xid, (select now from bound))
                     and id + 0 <= $2
-                    and slot = any ($1) and next_attempt_at is null
+                    and slot = any ($1) and next_attempt_at is null and cqrs_id <> all ($14::text[])
             ) as unseen
             order by id + 0
             limit $6
@@ -90,6 +90,7 @@ fresh as materialized (
                 limit $8
             ) as scanned
             where slot = any ($1) and next_attempt_at is null and id <> all ($10::bigint[])
+                and cqrs_id <> all ($14)
                 and (
                     select count(*)
                     from passed
@@ -106,7 +107,7 @@ looked as materialized (
         id, message_id, slot, cqrs_id, instance_pk, signal, queue, revision, body,
         traceparent, forced, created_at, expires_at, attempts
     from (select * from cqrs_outbox where id > $11 order by id limit $8) as scanned
-    where slot = any ($1) and next_attempt_at is null
+    where slot = any ($1) and next_attempt_at is null and cqrs_id <> all ($14)
     order by id
     limit $12
 ),

@@ -124,6 +124,18 @@ async fn a_position_goes_on_behind_rows_without_a_slot() {
 }
 
 #[tokio::test]
+async fn rows_without_a_slot_of_a_model_to_leave_out_are_passed_at_once() {
+    let bed = filled().await;
+    let mut session = session(&bed).await;
+    let without = ["account".parse().unwrap()];
+    let fetched = session
+        .fetch_without(&without, &slots(), &Position::START, 10)
+        .await
+        .unwrap();
+    assert!(fetched.rows.is_empty() && !fetched.more);
+}
+
+#[tokio::test]
 async fn what_is_kept_gets_its_slot() {
     let bed = Bed::new().await;
     bed.execute(

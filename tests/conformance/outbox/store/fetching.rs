@@ -1,5 +1,6 @@
 //! Rows come in order, all of them, and once.
 
+use cqrs_core::CqrsId;
 use cqrs_outbox::{OutboxSession, Position, Settlement};
 
 use super::fixture::{Fixture, Series, all_slots, fetched_ids, fresh_id, ids, row, slot};
@@ -175,6 +176,45 @@ pub(super) async fn a_long_backlog_of_other_slots_is_passed_in_steps<F: Fixture>
         series.drain(&mut session, &[slot(1)], 10).await,
         [added[25_000].id]
     );
+}
+
+/// They are many, and lie before those that may go.
+pub(super) async fn rows_of_models_to_leave_out_are_passed_in_steps<F: Fixture>(fixture: F) {
+    fixture.add(&[row(1, "held")]).await;
+    fixture
+        .execute(
+            "insert into cqrs_outbox (message_id, slot, cqrs_id, instance_pk, signal, revision, body, created_at)
+             with recursive number (n) as (select 1 union all select n + 1 from number where n < 200000)
+             select message_id, slot, 'nobody', instance_pk, signal, revision, body, created_at
+             from cqrs_outbox cross join number",
+        )
+        .await;
+    let live = fixture.add(&[row(1, "live")]).await;
+    let without = [
+        CqrsId::new("nobody").unwrap(),
+        CqrsId::new("other").unwrap(),
+    ];
+    let mut session = fixture.session().await;
+    let (mut position, mut calls, mut found) = (Position::START, 0, Vec::new());
+    loop {
+        let fetched = session
+            .fetch_without(&without, &all_slots(), &position, 500)
+            .await
+            .unwrap();
+        calls += 1;
+        found.extend(fetched_ids(&fetched));
+        position = fetched.position;
+        if !fetched.more {
+            break;
+        }
+    }
+    assert_eq!(found, [1, live[0].id]);
+    assert!(calls <= 12, "{calls} calls");
+    let all = session
+        .fetch(&all_slots(), &Position::START, 500)
+        .await
+        .unwrap();
+    assert_eq!(fetched_ids(&all), (1..=500).collect::<Vec<_>>());
 }
 
 pub(super) async fn an_empty_outbox_answers_nothing<F: Fixture>(fixture: F) {

@@ -182,6 +182,7 @@ conformance!(File:
     fetching::settled_ids_are_never_given_again,
     fetching::large_bodies_cut_an_answer_short,
     fetching::a_long_backlog_of_other_slots_is_passed_in_steps,
+    fetching::rows_of_models_to_leave_out_are_passed_in_steps,
     fetching::an_empty_outbox_answers_nothing,
     fetching::expired_rows_say_so,
     fetching::two_relays_with_different_slots_share_the_rows,

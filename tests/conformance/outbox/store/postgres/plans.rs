@@ -147,7 +147,7 @@ fn slots() -> String {
 /// `fetch` from a position, with the limits of the store.
 fn fetch(id: i64, snapshot: &str) -> String {
     format!(
-        "{}, {id}, '{snapshot}', '{{}}', '{{}}', 500, 8388608, 20000, {MAX}, '{{}}', 0, 0, 0",
+        "{}, {id}, '{snapshot}', '{{}}', '{{}}', 500, 8388608, 20000, {MAX}, '{{}}', 0, 0, 0, '{{}}'",
         slots()
     )
 }
@@ -156,7 +156,7 @@ fn fetch(id: i64, snapshot: &str) -> String {
 fn fetch_again(id: i64, snapshot: &str, upto: i64, seen: &str) -> String {
     format!(
         "{}, {id}, '{snapshot}', '{{{upto}}}', array['{seen}'], 375, 6291456, 20000, {MAX}, '{{}}', {upto},
-         125, 2097152",
+         125, 2097152, '{{}}'",
         slots()
     )
 }
@@ -209,6 +209,11 @@ async fn hot_statements(fixture: &Database, explained: &mut Explained, newest: i
         ],
         1_500,
     );
+    // All rows are of a model to be left out.
+    let all = fetch(0, &now);
+    let none = format!("{}'{{account}}'", all.strip_suffix("'{}'").unwrap());
+    let plan = explained.run("fetch", &none).await;
+    plan.expect(&["cqrs_outbox_pkey\n((id > $2) AND (id <= "], 3_000);
     let plan = explained.run("fetch", &fetch(newest + 1, &now)).await;
     plan.expect(&[], 400);
 
