@@ -3,7 +3,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::ContentError;
-use crate::{json::normalise, wire};
+use crate::{form::duration, json::normalise, wire};
 
 /// How deep values are understood. Below, the text counts as it is.
 const MAX_DEPTH: usize = 128;
@@ -48,7 +48,10 @@ impl<'t, 'b> Canonical<'t, 'b> {
                         self.out.push(b'@');
                         self.out.extend_from_slice(&nanos.to_be_bytes());
                     }
-                    None => write_text(self.out, b'"', &text),
+                    None => {
+                        let length = duration::summed(&text);
+                        write_text(self.out, b'"', length.as_deref().unwrap_or(&text));
+                    }
                 }
                 Ok(())
             }
