@@ -43,15 +43,12 @@ impl<'t, 'b> Canonical<'t, 'b> {
             Some(b'[') => self.list(depth),
             Some(b'"') => {
                 let text = self.string()?;
-                match instant(&text) {
-                    Some(nanos) => {
-                        self.out.push(b'@');
-                        self.out.extend_from_slice(&nanos.to_be_bytes());
-                    }
-                    None => {
-                        let length = duration::summed(&text);
-                        write_text(self.out, b'"', length.as_deref().unwrap_or(&text));
-                    }
+                if let Some(nanos) = instant(&text) {
+                    self.out.push(b'@');
+                    self.out.extend_from_slice(&nanos.to_be_bytes());
+                } else {
+                    let length = duration::summed(&text);
+                    write_text(self.out, b'"', length.as_deref().unwrap_or(&text));
                 }
                 Ok(())
             }
