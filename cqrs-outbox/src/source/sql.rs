@@ -3,7 +3,7 @@
 use cqrs_core::{
     database::{
         concatenated,
-        condition::{self, Condition, FilterColumn, Values},
+        condition::{self, Condition, Dialect, FilterColumn, Values},
         json_form, key_json, key_text, quoted,
     },
     filter::{Filter, FilterError},
@@ -73,7 +73,11 @@ impl Source {
     pub fn instance_pk(&self, alias: &str) -> String {
         match self.key.as_slice() {
             [one] => self.form(Form::Key, alias, &one.name, &one.type_name),
-            _ => self.key_json(alias),
+            // As of one column, in the order in which everybody locks revisions.
+            _ => match self.dialect {
+                Dialect::Postgres => format!("(({}) collate \"C\")", self.key_json(alias)),
+                Dialect::Sqlite => self.key_json(alias),
+            },
         }
     }
 
