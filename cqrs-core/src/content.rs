@@ -2,12 +2,13 @@
 //!
 //! What counts is what the JSON means, not how it is written: the order of members does not count,
 //! nor blanks and escapes, nor the spelling of numbers (`1.50`, `1.5` and `15e-1` are one value, and
-//! no digit is lost to a float) and of times (any of those of [`crate::wire::parse_timestamp`] that has a
-//! date and a time of day, by the instant). Of two members of one name the last counts, as in
+//! no digit is lost to a float), of times (any of those of [`crate::wire::parse_timestamp`] that has a
+//! date and a time of day, by the instant) and of lengths of time in the forms of [`crate::form::duration`], as
+//! `PostgreSQL` compares them. Of two members of one name the last counts, as in
 //! Python. Values inside JSON columns are treated alike. Everything else differs: `1` and `"1"`,
 //! null and a missing member, base64 and UUIDs of another spelling.
 //!
-//! Two texts that denote one time are one value even in columns of text, so such a difference is not
+//! Two texts that denote one time or one length are one value even in columns of text, so such a difference is not
 //! found by hash.
 //!
 //! `cqrs_revision` and `cqrs_updated` are not content and are left out.

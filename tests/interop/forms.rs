@@ -71,6 +71,12 @@ fn forms() -> Vec<Form> {
         ("period", json!("1 02:03:04.5"), day),
         ("period", json!("1 day 02:03:04.5"), day),
         ("period", json!("PT93784.5S"), Some("26:03:04.5")),
+        ("period", json!("P0DT48H00M00S"), Some("48:00:00")),
+        (
+            "period",
+            json!("-1 days +02:03:05"),
+            Some("-1 days +02:03:05"),
+        ),
         ("period", json!("P-1DT-2H-3M-4.5S"), before),
         ("period", json!("-1 days -02:03:04.5"), before),
         ("period", json!("-P1DT2H3M4.5S"), None),

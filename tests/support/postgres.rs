@@ -60,6 +60,18 @@ impl TestDatabase {
         Self::create_with(server, "encoding 'LATIN1' locale 'C'").await
     }
 
+    /// Makes one whose texts are in the order of a dictionary.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub async fn create_in_english() -> Result<Self> {
+        let options = "encoding 'UTF8' locale 'C' locale_provider icu icu_locale 'en-US'";
+        Self::create_with(variable("CQRS_TEST_POSTGRES"), options).await
+    }
+
     async fn create_with(server: String, options: &str) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
         let name = format!("cqrs_test_{}", Uuid::now_v7().simple());

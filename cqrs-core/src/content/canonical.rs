@@ -3,7 +3,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::ContentError;
-use crate::{json::normalise, wire};
+use crate::{form::duration, json::normalise, wire};
 
 /// How deep values are understood. Below, the text counts as it is.
 const MAX_DEPTH: usize = 128;
@@ -43,12 +43,12 @@ impl<'t, 'b> Canonical<'t, 'b> {
             Some(b'[') => self.list(depth),
             Some(b'"') => {
                 let text = self.string()?;
-                match instant(&text) {
-                    Some(nanos) => {
-                        self.out.push(b'@');
-                        self.out.extend_from_slice(&nanos.to_be_bytes());
-                    }
-                    None => write_text(self.out, b'"', &text),
+                if let Some(nanos) = instant(&text) {
+                    self.out.push(b'@');
+                    self.out.extend_from_slice(&nanos.to_be_bytes());
+                } else {
+                    let length = duration::summed(&text);
+                    write_text(self.out, b'"', length.as_deref().unwrap_or(&text));
                 }
                 Ok(())
             }

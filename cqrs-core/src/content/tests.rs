@@ -196,6 +196,14 @@ fn otherwise(value: &Value) -> String {
     }
 }
 
+#[test]
+fn lengths_of_time_are_compared_as_their_sums() {
+    assert_eq!(of(r#""P0DT48H00M00S""#), of(r#""P2DT00H00M00S""#));
+    assert_eq!(of(r#""-1 days +02:03:05""#), of(r#""-0 days -21:56:55""#));
+    assert_ne!(of(r#""P0DT48H00M00S""#), of(r#""P2DT00H00M01S""#));
+    assert_ne!(of(r#""02:03:04""#), of(r#""P0DT02H03M04S""#));
+}
+
 proptest! {
     #[test]
     fn equal_values_hash_equal_and_others_do_not(one in value(), other in value()) {

@@ -28,7 +28,7 @@ pub enum Values {
 pub struct FilterColumn {
     /// The column as SQL, quoted, after its table's alias.
     pub sql: String,
-    /// Its type as SQL, without a length: what values are cast to on `PostgreSQL`.
+    /// Its type as SQL, without a length: what bound values are cast to on `PostgreSQL`.
     pub type_name: String,
 }
 
@@ -149,6 +149,8 @@ impl Writer<'_> {
     /// A value of the column's type.
     fn one(&mut self, column: &FilterColumn, value: &Scalar) -> String {
         match self.dialect {
+            // A literal takes the type of the column that it is compared with.
+            Dialect::Postgres if self.values == Values::Literal => self.text(value.text()),
             Dialect::Postgres => format!("{}::{}", self.text(value.text()), column.type_name),
             Dialect::Sqlite => match self.values {
                 Values::Literal => sqlite_literal(value),
@@ -291,7 +293,7 @@ mod tests {
         let (sql, bound) = made(json, Dialect::Postgres, Values::Literal);
         assert_eq!(
             sql,
-            "(t.\"a\" = E'O''Hara\\\\'::bigint or starts_with(t.\"b\"::text, 'ü'''))"
+            "(t.\"a\" = E'O''Hara\\\\' or starts_with(t.\"b\"::text, 'ü'''))"
         );
         assert_eq!(bound, []);
         let (sql, _) = made(json, Dialect::Sqlite, Values::Literal);

@@ -118,33 +118,25 @@ fn finite(value: &str, then: &str) -> String {
     )
 }
 
-/// As [`crate::form::duration`] writes it; with months, or longer than 64 bits of microseconds, as the
-/// database does.
+/// As [`crate::form::duration`] writes it, but days stay days and hours hours, of which a day may have more than
+/// 24 or others' sign; with months as the database does.
 fn interval(value: &str) -> String {
-    let micros = format!("(extract(epoch from {value}) * 1000000)::bigint");
-    let clock = |micros: &str| {
-        let part = |expression: &str| format!("to_char({expression}, 'FM00')");
-        [
-            part(&format!("{micros} % 86400000000 / 3600000000")),
-            part(&format!("{micros} % 3600000000 / 60000000")),
-            format!(
-                "{} || case when {micros} % 1000000 = 0 then '' \
-                 else '.' || to_char({micros} % 1000000, 'FM000000') end",
-                part(&format!("{micros} % 60000000 / 1000000"))
-            ),
-        ]
-    };
-    let [hours, minutes, seconds] = clock(&micros);
-    let ago = format!("(-{micros})");
-    let [ago_hours, ago_minutes, ago_seconds] = clock(&ago);
+    let part = |name: &str| format!("extract({name} from {value})");
+    let (days, hours) = (part("day"), part("hour"));
+    let (minutes, seconds) = (part("minute"), part("second"));
+    let shown_hours = format!("to_char(abs({hours}), 'FM9999999999900')");
+    let shown_minutes = format!("to_char(abs({minutes}), 'FM00')");
+    let shown_seconds =
+        format!("regexp_replace(to_char(abs({seconds}), 'FM00.000000'), '\\.000000$', '')");
     format!(
-        "case when extract(year from {value}) <> 0 or extract(month from {value}) <> 0 \
-         or abs(extract(epoch from {value})) > 9000000000000 \
-         then to_json({value}::text)::text \
-         when {micros} < 0 then '\"-' || {ago} / 86400000000 || ' days -' || {ago_hours} || ':' \
-         || {ago_minutes} || ':' || {ago_seconds} || '\"' \
-         else '\"P' || {micros} / 86400000000 || 'DT' || {hours} || 'H' || {minutes} || 'M' \
-         || {seconds} || 'S\"' end"
+        "case when {} <> 0 or {} <> 0 then to_json({value}::text)::text \
+         when least({days}, {hours}, {minutes}, {seconds}) >= 0 \
+         then '\"P' || {days} || 'DT' || {shown_hours} || 'H' || {shown_minutes} || 'M' || {shown_seconds} || 'S\"' \
+         else '\"' || case when {days} > 0 then '' else '-' end || abs({days}) || ' days ' \
+         || case when greatest({hours}, {minutes}, {seconds}) > 0 then '+' else '-' end \
+         || {shown_hours} || ':' || {shown_minutes} || ':' || {shown_seconds} || '\"' end",
+        part("year"),
+        part("month"),
     )
 }
 

@@ -56,6 +56,13 @@ pub fn parse(text: &str) -> Option<TimeDelta> {
     delta(read(text)?)
 }
 
+/// A length of time on the wire as [`format`] writes one that is as long; `None` if it is not written as on the
+/// wire. There a database's hours may be more than 24, or have another sign than the days.
+pub(crate) fn summed(text: &str) -> Option<String> {
+    let on_the_wire = text.len() <= 64 && (text.starts_with('P') || text.contains(" days "));
+    on_the_wire.then(|| read(text)).flatten().map(written)
+}
+
 /// What is written as a length of time: [`std::time::Duration`], [`TimeDelta`], and an `Option` of
 /// these. Sealed.
 pub trait Length: sealed::Length {}

@@ -84,6 +84,13 @@ impl Object {
     }
 }
 
+/// Of two members of one name the last counts.
+impl FromIterator<(String, Box<RawValue>)> for Object {
+    fn from_iter<I: IntoIterator<Item = (String, Box<RawValue>)>>(members: I) -> Self {
+        Self(last_of_each_name(members.into_iter().collect()))
+    }
+}
+
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())

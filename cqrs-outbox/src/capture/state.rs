@@ -13,7 +13,7 @@ pub enum CaptureState {
     /// The model has changed since: its old form is captured.
     ModelChanged,
     /// The table has changed since, say by a column or a partition: what is new is not captured, and once
-    /// a captured column is gone or of another type, changes are kept as dead rows.
+    /// a captured column is gone, changes are kept as dead rows. One of another type goes on arriving.
     TableChanged,
     /// It was made by another version of this program.
     OtherVersion,

@@ -157,8 +157,8 @@ impl Plan {
         run(tx, format!("set local search_path = {path}")).await?;
         let mut qualified = model.clone();
         qualified.table = format!("{}.{}", table.schema, table.name);
+        let relations = relations(tx, &TableName::new(&qualified.table).quoted()).await?;
         let source = Source::in_postgres(tx, qualified).await?;
-        let relations = relations(tx, &source).await?;
         let columns: Vec<(String, String)> = sqlx::query_as(sql::CAPTURE_COLUMNS)
             .bind(source.table())
             .fetch_all(&mut *tx)
@@ -337,19 +337,26 @@ async fn recorded(tx: &mut PgConnection, cqrs_id: &CqrsId) -> Result<Option<Entr
 }
 
 /// The table and the parts of it, quoted.
-async fn relations(tx: &mut PgConnection, source: &Source) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(String, String)> = sqlx::query_as(sql::CAPTURE_RELATIONS)
-        .bind(source.table())
-        .fetch_all(tx)
+async fn relations(tx: &mut PgConnection, table: &str) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String, Option<String>)> = sqlx::query_as(sql::CAPTURE_RELATIONS)
+        .bind(table)
+        .fetch_all(&mut *tx)
         .await
         .map_err(classify)?;
-    if let Some((relation, _)) = rows.iter().find(|(_, kind)| kind != "r" && kind != "p") {
-        return Err(schema(format!(
-            "{relation} is no table of this database, and triggers do not see its rows: capture tables, \
-             not views or foreign tables",
-        )));
+    let problem = |(relation, problem): &(String, Option<String>)| {
+        let remedy = match problem.as_deref()? {
+            "is unlogged" => format!(
+                "after a crash of the server it is empty, and no event says so: run `alter table \
+                 {relation} set logged` first"
+            ),
+            _ => "triggers do not see what changes its rows: capture tables".to_owned(),
+        };
+        Some(format!("{relation} {}, and {remedy}", problem.as_deref()?))
+    };
+    match rows.iter().find_map(problem) {
+        Some(problem) => Err(schema(problem)),
+        None => Ok(rows.into_iter().map(|(relation, _)| relation).collect()),
     }
-    Ok(rows.into_iter().map(|(relation, _)| relation).collect())
 }
 
 async fn run(tx: &mut PgConnection, statement: String) -> Result<(), StoreError> {

@@ -54,6 +54,11 @@ pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
             name: "capture_refusals",
             sql: include_str!("../../migrations/postgres/outbox/0008_capture_refusals.sql"),
         },
+        Migration {
+            number: 9,
+            name: "capture_any_types",
+            sql: include_str!("../../migrations/postgres/outbox/0009_capture_any_types.sql"),
+        },
     ],
 };
 

@@ -95,6 +95,8 @@ pub struct Source {
     key_collations: Vec<Option<String>>,
     /// All columns, for filters may name those that are not published.
     pub(crate) columns: Vec<SourceColumn>,
+    /// The function of the database that finds the forms of values when it is called, by their types then.
+    form_function: Option<String>,
 }
 
 impl Source {
@@ -205,6 +207,7 @@ impl Source {
             fields,
             key,
             key_collations,
+            form_function: None,
         };
         if known && let Err(error) = source.literal_condition(&source.filter().clone(), "t") {
             problems.push(format!("the model {}: {error}", source.model.cqrs_id));
@@ -213,6 +216,15 @@ impl Source {
             Ok(source)
         } else {
             Err(schema(problems.join("; ")))
+        }
+    }
+
+    /// The same, but its SQL does not rest on the types that the columns have now: `function` finds the form of a
+    /// value, given with `'json'`, `'key'` or `'key as json'`.
+    pub(crate) fn of_any_types(&self, function: String) -> Self {
+        Self {
+            form_function: Some(function),
+            ..self.clone()
         }
     }
 

@@ -3,7 +3,7 @@
 use cqrs_core::{
     database::{
         concatenated,
-        condition::{self, Condition, FilterColumn, Values},
+        condition::{self, Condition, Dialect, FilterColumn, Values},
         json_form, key_json, key_text, quoted,
     },
     filter::{Filter, FilterError},
@@ -50,8 +50,7 @@ impl Source {
         if let Some(part) = self.key.iter().find(|part| part.name == field.column) {
             return self.part_json(part, alias);
         }
-        let value = format!("{alias}.{}", quoted(&field.column));
-        json_form(self.dialect(), &value, &field.type_name)
+        self.form(Form::Json, alias, &field.column, &field.type_name)
     }
 
     /// The key as JSON text, as it stands in messages.
@@ -73,11 +72,12 @@ impl Source {
     #[must_use]
     pub fn instance_pk(&self, alias: &str) -> String {
         match self.key.as_slice() {
-            [one] => {
-                let value = format!("{alias}.{}", quoted(&one.name));
-                key_text(self.dialect(), &value, &one.type_name)
-            }
-            _ => self.key_json(alias),
+            [one] => self.form(Form::Key, alias, &one.name, &one.type_name),
+            // As of one column, in the order in which everybody locks revisions.
+            _ => match self.dialect {
+                Dialect::Postgres => format!("(({}) collate \"C\")", self.key_json(alias)),
+                Dialect::Sqlite => self.key_json(alias),
+            },
         }
     }
 
@@ -151,9 +151,26 @@ impl Source {
     }
 
     fn part_json(&self, part: &SourceColumn, alias: &str) -> String {
-        let value = format!("{alias}.{}", quoted(&part.name));
-        key_json(self.dialect, &value, &part.type_name)
+        self.form(Form::KeyJson, alias, &part.name, &part.type_name)
     }
+
+    fn form(&self, form: Form, alias: &str, column: &str, type_name: &str) -> String {
+        let value = format!("{alias}.{}", quoted(column));
+        match (&self.form_function, form) {
+            (Some(function), Form::Json) => format!("{function}({value}, 'json')"),
+            (Some(function), Form::Key) => format!("({function}({value}, 'key') collate \"C\")"),
+            (Some(function), Form::KeyJson) => format!("{function}({value}, 'key as json')"),
+            (None, Form::Json) => json_form(self.dialect, &value, type_name),
+            (None, Form::Key) => key_text(self.dialect, &value, type_name),
+            (None, Form::KeyJson) => key_json(self.dialect, &value, type_name),
+        }
+    }
+}
+
+enum Form {
+    Json,
+    Key,
+    KeyJson,
 }
 
 fn names_pk(filter: &Filter) -> bool {

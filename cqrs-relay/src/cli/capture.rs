@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use cqrs_core::{CqrsId, cli::output, config::Config, wire};
+use cqrs_core::{CqrsId, StoreError, cli::output, config::Config, wire};
 use cqrs_outbox::{
     capture::{Capture, CaptureState, Installed, Unsendable},
     source::SourceModel,
@@ -130,7 +130,8 @@ async fn install(
 ) -> anyhow::Result<()> {
     let mut lines = Vec::with_capacity(models.len());
     for model in models {
-        let installed = connection.install(model).await.with_context(|| of(model))?;
+        let installed = connection.install(model).await;
+        let installed = installed.map_err(|error| failed("install", &model.cqrs_id, error))?;
         let mut line = Line::new(
             &model.cqrs_id,
             match installed {
@@ -185,7 +186,7 @@ async fn remove(
     let mut lines = Vec::with_capacity(names.len());
     for name in &names {
         let removed = connection.remove(name).await;
-        let removed = removed.with_context(|| format!("the model {name}"))?;
+        let removed = removed.map_err(|error| failed("remove", name, error))?;
         lines.push(Line::new(
             name,
             if removed {
@@ -246,7 +247,18 @@ async fn undeclared(
 }
 
 fn of(model: &SourceModel) -> String {
-    format!("the model {}", model.cqrs_id)
+    format!("cannot look at the capture of the model {}", model.cqrs_id)
+}
+
+fn failed(what: &str, cqrs_id: &CqrsId, error: StoreError) -> anyhow::Error {
+    let mut told = format!("cannot {what} the capture of the model {cqrs_id}");
+    if matches!(error, StoreError::Conflict(_)) {
+        told.push_str(
+            ": another transaction has had its table in use for too long. Nothing is changed; try again \
+             once it has ended",
+        );
+    }
+    anyhow::Error::new(error).context(told)
 }
 
 #[derive(Serialize)]

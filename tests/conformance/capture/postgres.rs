@@ -1,5 +1,6 @@
 //! Capture in PostgreSQL.
 
+mod any_types;
 mod bed;
 mod changed;
 mod concurrency;

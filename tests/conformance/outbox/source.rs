@@ -160,6 +160,63 @@ async fn postgres_gives_what_has_no_form_in_its_own_words() {
     );
 }
 
+/// Each in a form that Django reads, and that gives the same days and hours back.
+#[cfg(feature = "servers")]
+#[tokio::test]
+async fn postgres_keeps_days_and_hours_apart() {
+    let database = cqrs_tests::postgres::TestDatabase::create().await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();
+    connection
+        .execute("create table odd (id integer primary key, length interval)")
+        .await
+        .unwrap();
+    let source = Source::in_postgres(&mut connection, model("odd", &["id"]));
+    let source = source.await.unwrap();
+    let length = read(&source, |alias| {
+        source.field_json(&source.fields()[1], alias)
+    });
+    for (value, form) in [
+        ("0", "P0DT00H00M00S"),
+        ("48:00:00", "P0DT48H00M00S"),
+        ("2 days", "P2DT00H00M00S"),
+        ("-1 days +02:03:05", "-1 days +02:03:05"),
+        ("1 days -02:03:05.5", "1 days -02:03:05.500000"),
+        ("-00:00:00.000001", "-0 days -00:00:00.000001"),
+        ("-2 days", "-2 days -00:00:00"),
+        ("2562047788:00:54.775807", "P0DT2562047788H00M54.775807S"),
+        (
+            "-2147483647 days -2562047788:00:54.775807",
+            "-2147483647 days -2562047788:00:54.775807",
+        ),
+        (
+            "1 year -2 mons +3 days -04:05:06",
+            "10 mons 3 days -04:05:06",
+        ),
+        ("178000000 years", "178000000 years"),
+    ] {
+        sqlx::query("truncate odd")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::query("insert into odd values (1, $1::text::interval)")
+            .bind(value)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let found: String = sqlx::query_scalar(checked(&length))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(found, format!("{form:?}"), "{value}");
+        let same: bool = sqlx::query_scalar("select length::text = $1::interval::text from odd")
+            .bind(form)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert!(same, "{value}");
+    }
+}
+
 /// The last day is a day like any, and money is not written as the session's country does.
 #[cfg(feature = "servers")]
 #[tokio::test]

@@ -54,6 +54,23 @@ fn lengths_are_read_as_others_write_them() {
 }
 
 #[test]
+fn only_what_the_wire_has_is_summed_up() {
+    for (text, summed_up) in [
+        ("P0DT48H00M00S", Some("P2DT00H00M00S")),
+        ("-1 days +02:03:05", Some("-0 days -21:56:55")),
+        ("1 days -02:00:00", Some("P0DT22H00M00S")),
+        ("-2 days -00:00:00", Some("-2 days -00:00:00")),
+        ("P1DT02H03M04.500000S", Some("P1DT02H03M04.500000S")),
+        ("02:03:04", None),
+        ("3 days", None),
+        ("2 mons 3 days 04:00:00", None),
+        ("Paul", None),
+    ] {
+        assert_eq!(summed(text).as_deref(), summed_up, "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_length_is_refused() {
     for text in [
         "",

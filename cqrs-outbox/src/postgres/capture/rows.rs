@@ -8,7 +8,7 @@ use cqrs_core::{
     filter::FilterError,
 };
 
-use super::triggers::tag;
+use super::triggers::dollar_quoted;
 use crate::source::Source;
 
 /// The most changes in a batch, and about the most bytes of their states: both become arrays.
@@ -84,6 +84,8 @@ pub(super) fn batches(changes: &str) -> String {
 /// Expressions on a row `t` of the model.
 pub(super) struct Rows<'s> {
     source: &'s Source,
+    /// The schema of the outbox, if the types of the columns are to be looked up.
+    any_types: Option<&'s str>,
     pub(super) shown: String,
     pub(super) state: String,
     pub(super) pk: String,
@@ -93,6 +95,15 @@ pub(super) struct Rows<'s> {
 
 impl<'s> Rows<'s> {
     pub(super) fn of(source: &'s Source) -> Result<Self, FilterError> {
+        Self::with(source, None)
+    }
+
+    /// Of [`Source::of_any_types`].
+    pub(super) fn of_any_types(source: &'s Source, home: &'s str) -> Result<Self, FilterError> {
+        Self::with(source, Some(home))
+    }
+
+    fn with(source: &'s Source, any_types: Option<&'s str>) -> Result<Self, FilterError> {
         let condition = source.literal_condition(source.filter(), "t")?;
         let tracked = source
             .tracked()
@@ -104,6 +115,7 @@ impl<'s> Rows<'s> {
             .collect();
         Ok(Self {
             source,
+            any_types,
             shown: format!("({condition}) is true"),
             state: source.row_json("t"),
             pk: source.instance_pk("t"),
@@ -139,9 +151,9 @@ impl<'s> Rows<'s> {
         )
     }
 
-    /// What is left to do when columns are gone or have other types: saves are refused, and the rows that
-    /// are gone are deleted, as long as the key is what it was. `key_changes` tells.
-    pub(super) fn changed(&self, home: &str, key_changes: &str) -> String {
+    /// What is left to do when columns are gone: saves are refused, and the rows that are gone are deleted, as
+    /// long as the key is there. `key_gone` tells.
+    pub(super) fn gone(&self, home: &str, key_gone: &str) -> String {
         let Self { pk, key, .. } = self;
         let cqrs_id = self.source.cqrs_id().as_str();
         let model = literal(Dialect::Postgres, cqrs_id);
@@ -159,16 +171,12 @@ impl<'s> Rows<'s> {
                    {from} as t"
             ))
         };
-        let quote = |text: &str| {
-            let tag = tag("truncated", text);
-            format!("{tag}{text}{tag}")
-        };
         let truncated = gone(" from only \0");
         let (before, after) = truncated.split_once('\0').unwrap_or((&truncated, ""));
         format!(
-            "        changed := 'the table has changed since it was captured (' || changed || {advice};
-        if {key_changes} is not null then
-            perform {home}.cqrs_capture_refuse({model}, array[''], array['SAVE'], array[changed]);
+            "        gone := 'the table has changed since it was captured (' || gone || {advice};
+        if {key_gone} is not null then
+            perform {home}.cqrs_capture_refuse({model}, array[''], array['SAVE'], array[gone]);
             return null;
         end if;
         if tg_op in ('INSERT', 'UPDATE') then
@@ -179,7 +187,7 @@ impl<'s> Rows<'s> {
             end if;
             perform {home}.cqrs_capture_refuse(
                 {model}, named, array_fill('SAVE'::text, array[cardinality(named)]),
-                array_fill(changed, array[cardinality(named)])
+                array_fill(gone, array[cardinality(named)])
             );
         end if;
         if tg_op = 'INSERT' then
@@ -203,8 +211,8 @@ impl<'s> Rows<'s> {
                 self.source.instance_pk("now"),
             )),
             deleted = gone(" from cqrs_old"),
-            before = quote(before),
-            after = quote(after),
+            before = dollar_quoted("truncated", before),
+            after = dollar_quoted("truncated", after),
         )
     }
 
@@ -297,6 +305,7 @@ impl<'s> Rows<'s> {
         let Self { shown, state, .. } = self;
         let columns = self.source.key_columns("t");
         let single = columns.len() == 1;
+        let table = self.source.table();
         let same: Vec<String> = columns
             .iter()
             .zip(self.source.key_types())
@@ -313,7 +322,12 @@ impl<'s> Rows<'s> {
                 } else {
                     type_name
                 };
-                format!("{column} = ({value})::{type_name}")
+                match self.any_types {
+                    None => format!("{column} = ({value})::{type_name}"),
+                    Some(home) => format!(
+                        "{column} = {home}.cqrs_capture_value({value}, (select {column} from {table} as t limit 0))"
+                    ),
+                }
             })
             // Types such as `citext` hold keys equal that are not.
             .chain([format!("{} = change.pk", self.pk)])
@@ -342,7 +356,6 @@ impl<'s> Rows<'s> {
                     limit 1
                 ) as now on true
             ) as changed;",
-            table = self.source.table(),
             same = same.join(" and "),
         )
     }

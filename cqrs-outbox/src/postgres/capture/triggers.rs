@@ -20,7 +20,7 @@ use super::rows::{Rows, batches};
 use crate::source::Source;
 
 /// Raised with each change of the text below.
-pub(super) const FORM: i64 = 3;
+pub(super) const FORM: i64 = 4;
 
 /// A column of the table with the name of its type, as the function's search path has it.
 pub(super) type Column = (String, String);
@@ -160,7 +160,7 @@ pub(super) fn function(source: &Source, around: &Surroundings, body: &str) -> Ve
 }
 
 /// A dollar quote that the text does not contain.
-pub(super) fn tag(word: &str, text: &str) -> String {
+fn tag(word: &str, text: &str) -> String {
     let mut tag = format!("${word}$");
     while text.contains(&tag) {
         tag.insert(1, '_');
@@ -168,12 +168,21 @@ pub(super) fn tag(word: &str, text: &str) -> String {
     tag
 }
 
-/// The function's text. It does not run once one of the columns that it names is gone or has another type.
+/// A text as a literal that the function's text can be read with.
+pub(super) fn dollar_quoted(word: &str, text: &str) -> String {
+    let tag = tag(word, text);
+    format!("{tag}{text}{tag}")
+}
+
+/// The function's text. It goes on when columns that it names have other types, with queries that look the
+/// types up, and makes no event of columns that are gone.
 ///
 /// # Errors
 /// The filter names something that is not there.
 pub(super) fn body(source: &Source, home: &str, columns: &[Column]) -> Result<String, FilterError> {
     let rows = Rows::of(source)?;
+    let of_any_types = source.of_any_types(format!("{home}.cqrs_capture_form"));
+    let any = Rows::of_any_types(&of_any_types, home)?;
     let text = [rows.inserted(), rows.updated()].concat();
     let used: Vec<&Column> = columns
         .iter()
@@ -181,26 +190,26 @@ pub(super) fn body(source: &Source, home: &str, columns: &[Column]) -> Result<St
         .collect();
     let is_key = |(name, _): &&&Column| source.model().key.contains(name);
     let key: Vec<&Column> = used.iter().filter(is_key).copied().collect();
-    let compared = |columns: &[&Column]| {
-        let list = |of: fn(&Column) -> &String| {
-            let texts = columns
-                .iter()
-                .map(|column| literal(Dialect::Postgres, of(column)));
-            format!("array[{}]::text[]", texts.collect::<Vec<_>>().join(", "))
-        };
-        format!(
-            "{home}.cqrs_capture_changes(tg_relid, {}, {})",
-            list(|column| &column.0),
-            list(|column| &column.1)
-        )
+    let list = |columns: &[&Column], of: fn(&Column) -> &String| {
+        let texts = columns
+            .iter()
+            .map(|column| literal(Dialect::Postgres, of(column)));
+        format!("array[{}]::text[]", texts.collect::<Vec<_>>().join(", "))
     };
-    let changed = rows.changed(home, &compared(&key));
-    let columns_changed = compared(&used);
-    let truncated = batches(&rows.removed(" from only \0"));
-    let (before, after) = truncated.split_once('\0').unwrap_or((&truncated, ""));
-    let quote = |text: &str| {
-        let tag = tag("truncated", text);
-        format!("{tag}{text}{tag}")
+    let changes = |names: &str, types: &str| {
+        format!("{home}.cqrs_capture_changes(tg_relid, {names}, {types})")
+    };
+    // Without types only what is gone is told.
+    let gone = |columns: &[&Column]| changes(&list(columns, |column| &column.0), "null");
+    let used_names = list(&used, |column| &column.0);
+    let truncated = |rows: &Rows<'_>| {
+        let query = batches(&rows.removed(" from only \0"));
+        let (before, after) = query.split_once('\0').unwrap_or((&query, ""));
+        format!(
+            "{} || tg_relid::regclass::text || {}",
+            dollar_quoted("truncated", before),
+            dollar_quoted("truncated", after)
+        )
     };
     let model = literal(Dialect::Postgres, source.cqrs_id().as_str());
     let ttl = source.model().ttl.map_or_else(
@@ -216,11 +225,35 @@ declare
     good integer[];
     again integer[];
     changed text;
+    gone text;
     named text[];
 begin
-    changed := {columns_changed};
+    changed := {changed};
     if changed is not null then
-{changed}
+        gone := {gone};
+        if gone is null then
+            begin
+                execute 'select from only ' || tg_relid::regclass::text || {probe};
+            exception when others then
+                gone := changed || ', and the filter does not hold any more: ' || sqlerrm;
+            end;
+        end if;
+    end if;
+    if gone is not null then
+{refused}
+    elsif changed is not null then
+        if tg_op = 'INSERT' then
+            open changes for
+{any_inserted};
+        elsif tg_op = 'UPDATE' then
+            open changes for
+{any_updated};
+        elsif tg_op = 'DELETE' then
+            open changes for
+{any_deleted};
+        else
+            open changes for execute {any_truncated};
+        end if;
     elsif tg_op = 'INSERT' then
         open changes for
 {inserted};
@@ -231,7 +264,7 @@ begin
         open changes for
 {deleted};
     else
-        open changes for execute {before} || tg_relid::regclass::text || {after};
+        open changes for execute {truncated};
     end if;
     loop
         fetch changes into batch;
@@ -254,7 +287,7 @@ begin
         );
         continue when cardinality(again) = 0;
         -- A table that has been renamed is not looked up: another one may have its name.
-        if tg_op = 'TRUNCATE' or changed is not null
+        if tg_op = 'TRUNCATE' or gone is not null
             or to_regclass({table}) is distinct from {home}.cqrs_captured_root(tg_relid, tg_name)
         then
             select array_agg(pk) as pks, array_agg(key) as keys, array_agg(signal) as signals,
@@ -263,6 +296,8 @@ begin
             from unnest(batch.pks, batch.keys, batch.signals, batch.states, batch.olds) with ordinality
                 as change (pk, key, signal, state, previous, place)
             join unnest(again) as recorded (place) using (place);
+        elsif changed is not null then
+{any_current}
         else
 {current}
         end if;
@@ -275,11 +310,19 @@ begin
     return null;
 end
 ",
+        changed = changes(&used_names, &list(&used, |column| &column.1)),
+        gone = gone(&used),
+        probe = dollar_quoted("probe", &format!(" as t where {} limit 0", any.shown)),
+        refused = any.gone(home, &gone(&key)),
+        any_inserted = batches(&any.inserted()),
+        any_updated = batches(&any.updated()),
+        any_deleted = batches(&any.removed(" from cqrs_old")),
+        any_truncated = truncated(&any),
         inserted = batches(&rows.inserted()),
         updated = batches(&rows.updated()),
         deleted = batches(&rows.removed(" from cqrs_old")),
-        before = quote(before),
-        after = quote(after),
+        truncated = truncated(&rows),
+        any_current = any.current(),
         current = rows.current(),
         table = literal(Dialect::Postgres, source.table()),
     ))

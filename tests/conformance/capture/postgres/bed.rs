@@ -17,7 +17,11 @@ pub(super) struct Bed {
 impl Bed {
     /// Without a table.
     pub(super) async fn empty() -> Self {
-        let database = TestDatabase::create().await.unwrap();
+        Self::over(TestDatabase::create().await.unwrap()).await
+    }
+
+    /// Likewise, in a database that is there.
+    pub(super) async fn over(database: TestDatabase) -> Self {
         migrate(&database.secret_url()).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(6);
         let pool = pool.connect(database.url()).await.unwrap();

@@ -1,5 +1,6 @@
 //! Keys of all kinds.
 
+use cqrs_tests::postgres::TestDatabase;
 use serde_json::json;
 
 use super::bed::Bed;
@@ -93,4 +94,22 @@ async fn names_of_any_kind_are_quoted() {
         .await;
     bed.script("truncate \"a schema\".\"ta\"\"ble\"").await;
     assert_eq!(bed.news().await, ["SAVE 1 0", "DELETE 1 1"]);
+}
+
+/// As `record` and `sync` lock them, or two of them could wait for each other for ever.
+#[tokio::test]
+async fn keys_are_taken_byte_by_byte_whatever_the_order_of_the_database() {
+    let database = TestDatabase::create_in_english().await.unwrap();
+    let bed = Bed::over(database).await;
+    bed.script("create table account (a text, b int, primary key (a, b))")
+        .await;
+    bed.install(&model("account", &["a", "b"])).await;
+    bed.script("insert into account values ('a', 1), ('B', 1), ('b', 1), ('A', 1)")
+        .await;
+    let lines = bed.take().await;
+    let keys: Vec<_> = lines.iter().map(|line| line.instance_pk.as_str()).collect();
+    assert_eq!(
+        keys,
+        [r#"["A",1]"#, r#"["B",1]"#, r#"["a",1]"#, r#"["b",1]"#]
+    );
 }

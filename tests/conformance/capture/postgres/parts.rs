@@ -61,15 +61,22 @@ async fn a_new_part_is_told_and_a_part_alone_is_refused() {
 #[tokio::test]
 async fn views_and_missing_triggers_are_told() {
     let bed = Bed::of(TABLES, &account()).await;
-    bed.script("create view seen as select * from account")
-        .await;
-    assert!(
-        bed.connection()
+    bed.script(
+        "create view seen as select * from account;
+         create unlogged table fleeting (id bigint primary key)",
+    )
+    .await;
+    for (table, told) in [
+        ("seen", "public.seen is a view"),
+        ("fleeting", "alter table public.fleeting set logged"),
+    ] {
+        let mut connection = bed.connection().await;
+        let error = connection
+            .install(&model(table, &["id"]))
             .await
-            .install(&model("seen", &["id"]))
-            .await
-            .is_err()
-    );
+            .unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
     bed.script("alter table low disable trigger \"cqrs_capture_account_insert\"")
         .await;
     assert_eq!(bed.status(&account()).await, CaptureState::Disabled);

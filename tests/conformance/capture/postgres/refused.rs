@@ -98,7 +98,11 @@ async fn odd_values_fail_no_write() {
     let lines = bed.take().await;
     let shorts: Vec<_> = lines.iter().map(crate::fixture::Line::short).collect();
     assert_eq!(shorts, ["SAVE 1 0", "SAVE 1 1"]);
-    assert!(lines[0].text.contains(r#""length":"200000000 days""#));
+    assert!(
+        lines[0]
+            .text
+            .contains(r#""length":"P200000000DT00H00M00S""#)
+    );
     assert!(lines[1].text.contains(r#""doc":{"c": 1}"#));
 }
 
