@@ -2,6 +2,8 @@
 //! own.
 
 #[cfg(feature = "servers")]
+mod campaign;
+#[cfg(feature = "servers")]
 mod durability;
 #[cfg(feature = "servers")]
 mod objections;

@@ -7,20 +7,27 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Reads a variable of `target/services/env`.
 ///
 /// # Panics
 /// When it is not set: a test that needs a server fails without one, it is never skipped.
 #[must_use]
+pub fn variable(name: &str) -> String {
+    optional(name).unwrap_or_else(|| {
+        panic!("{name} is not set: run scripts/test, or `. target/services/env` after `scripts/services start`")
+    })
+}
+
+/// Reads a variable that need not be set.
+#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests' one place that reads the environment"
 )]
-pub fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run scripts/test, or `. target/services/env` after `scripts/services start`")
-    })
+pub fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// One server of a test's own, on ports that stay the same over restarts. Dropping it stops it and
@@ -86,6 +93,22 @@ impl Service {
     /// What `scripts/services` says.
     pub async fn start(&self) -> Result<()> {
         self.act("start").await
+    }
+
+    /// Holds it still, as a machine that is starved does, or lets it go on. Of PostgreSQL the postmaster
+    /// alone: it accepts nobody then, and those who are connected go on.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn signal(&self, signal: Signal) -> Result<()> {
+        let status = run(&["status"]).await?;
+        let line = format!("{} {} running ", self.name, self.server);
+        let pid = status
+            .lines()
+            .find_map(|entry| entry.strip_prefix(&line)?.split(' ').next())
+            .context("it does not run")?;
+        let pid = Pid::from_raw(pid.parse()?).context("a process id is not 0")?;
+        Ok(kill_process(pid, signal)?)
     }
 
     /// Runs `rabbitmqctl` for it and answers with what it printed.
