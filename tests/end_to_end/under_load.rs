@@ -178,3 +178,25 @@ mod servers {
         super::a_relay_may_be_paused_for_longer_than_its_lease(Stack::servers().await?, STORM).await
     }
 }
+
+#[cfg(feature = "servers")]
+mod quorum {
+    use super::*;
+
+    async fn stack() -> Result<Stack> {
+        let mut stack = Stack::servers().await?;
+        let quorum = ("CQRS_BROKER_QUEUE_TYPE".to_owned(), "quorum".to_owned());
+        stack.environment.push(quorum);
+        Ok(stack)
+    }
+
+    #[tokio::test]
+    async fn processes_may_be_terminated_and_started_again() -> Result<()> {
+        super::processes_may_be_terminated_and_started_again(stack().await?, STORM).await
+    }
+
+    #[tokio::test]
+    async fn processes_may_be_killed() -> Result<()> {
+        super::processes_may_be_killed(stack().await?, STORM).await
+    }
+}

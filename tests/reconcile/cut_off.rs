@@ -163,6 +163,14 @@ mod servers {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn others_get_what_a_worker_without_its_database_has_from_a_quorum_queue() -> Result<()> {
+        let mut world = World::servers().await?;
+        let quorum = ("CQRS_BROKER_QUEUE_TYPE".to_owned(), "quorum".to_owned());
+        world.stack.environment.push(quorum);
+        others_get_what_a_worker_without_its_database_has(world).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn others_get_what_a_worker_without_its_database_has_from_the_embedded_broker()
     -> Result<()> {
         let directory = tempfile::tempdir()?;

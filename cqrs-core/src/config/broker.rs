@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    kind::{Integer, Period},
+    kind::{Choice, Integer, Period},
     names::{Text, Url},
     section::Section,
 };
-use crate::{SecretUrl, wire};
+use crate::{SecretUrl, transport::QueueType, wire};
 
 /// How to reach the broker. Relay and replica use the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Broker {
     pub url: SecretUrl,
     /// The topic exchange, `CQRS["exchange"]` of django-cqrs.
     pub exchange: String,
+    /// The type of queues that workers make.
+    pub queue_type: QueueType,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
     /// How long no word may come on what was sent before the connection is given up. While the broker
@@ -35,6 +37,7 @@ impl Broker {
         Self {
             url,
             exchange: "cqrs".to_owned(),
+            queue_type: QueueType::default(),
             connect_timeout: Duration::from_secs(5),
             confirm_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
@@ -52,9 +55,19 @@ impl Broker {
         );
         let exchange = section.value(
             "exchange",
-            &Text(255),
+            &Text(127),
             default.exchange,
             "The topic exchange. Must be the same on all services, Django's included.",
+        );
+        let queue_type = section.value(
+            "queue_type",
+            &Choice(&[
+                ("default", QueueType::Default),
+                ("classic", QueueType::Classic),
+                ("quorum", QueueType::Quorum),
+            ]),
+            default.queue_type,
+            "RabbitMQ: the type of queues that workers make; `default` is the virtual host's. A queue that is there is taken as it is.",
         );
         let connect_timeout = section.value(
             "connect_timeout",
@@ -91,6 +104,7 @@ impl Broker {
         Some(Self {
             url: url?,
             exchange,
+            queue_type,
             connect_timeout,
             confirm_timeout,
             heartbeat,

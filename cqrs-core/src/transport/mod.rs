@@ -133,6 +133,19 @@ pub struct Subscription {
     pub prefetch: NonZeroU16,
 }
 
+/// The type of a queue that is not there yet. One that is there is taken as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueType {
+    /// The virtual host's default, as django-cqrs has it. If that is quorum, RabbitMQ 4 gives the
+    /// queue a limit of 20 deliveries, after which it drops a message.
+    #[default]
+    Default,
+    /// On one node.
+    Classic,
+    /// Replicated in a cluster, and without a limit of deliveries that could be reached.
+    Quorum,
+}
+
 /// The receiving end of one connection.
 ///
 /// Messages come at least once: what was not acknowledged when a subscriber ends, in whatever way,

@@ -16,7 +16,10 @@ use crate::fixture::Fixture;
 
 mod partly;
 mod proxy;
+mod queues;
+mod quorum;
 mod refusals;
+mod rights;
 mod silence;
 mod tls;
 mod unreadable;

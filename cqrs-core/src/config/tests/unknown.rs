@@ -16,7 +16,7 @@ fn typos_get_a_suggestion() {
         ),
         (
             "[broker]\nvhost = 'x'",
-            "remove it, or use one of url, exchange, connect_timeout",
+            "remove it, or use one of url, exchange, queue_type",
         ),
         (
             "[[replica.model]]\ncqrs_id='a'\ntable='t'\nkey='k'\ncolumn={}",

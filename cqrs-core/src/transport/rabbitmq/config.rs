@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, time::Duration};
 
-use crate::SecretUrl;
+use crate::{SecretUrl, transport::QueueType};
 
 /// The settings of a [`RabbitMq`](super::RabbitMq).
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct RabbitMqConfig {
     pub url: SecretUrl,
     /// The topic exchange. Default: `cqrs`, as in django-cqrs.
     pub exchange: String,
+    /// The type of queues that are made, those of dead letters included. Default: the virtual host's.
+    pub queue_type: QueueType,
     /// How the connections are called in the broker's own listings. Default: `cqrs`.
     pub connection_name: String,
     /// The longest time for a connection to be ready for use, topology included. Default: 10 s.
@@ -39,6 +41,7 @@ impl RabbitMqConfig {
         Self {
             url,
             exchange: "cqrs".to_owned(),
+            queue_type: QueueType::default(),
             connection_name: "cqrs".to_owned(),
             connect_timeout: Duration::from_secs(10),
             confirm_timeout: Duration::from_secs(10),

@@ -29,6 +29,8 @@ use crate::transport::TransportError;
 pub(super) struct Connection {
     inner: lapin::Connection,
     channel: Channel,
+    /// `-p VHOST USER`, as `rabbitmqctl` has it.
+    account: String,
     _socket: Socket,
 }
 
@@ -61,6 +63,7 @@ impl Connection {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = stream::runtime();
         let frame_max = uri.query.frame_max;
+        let account = format!("-p {} {}", uri.vhost, uri.authority.userinfo.username);
 
         let socket = Socket::default();
         let (held, limit) = (Arc::clone(&socket.0), config.connect_timeout);
@@ -107,12 +110,18 @@ impl Connection {
         Ok(Self {
             inner,
             channel,
+            account,
             _socket: socket,
         })
     }
 
     pub(super) fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Virtual host and user, as the arguments of `rabbitmqctl`.
+    pub(super) fn account(&self) -> &str {
+        &self.account
     }
 
     /// A new channel in place of one that the broker has closed.

@@ -7,6 +7,7 @@ use lapin::{
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
 };
 
+use super::connection::Connection;
 use crate::transport::TransportError;
 
 /// What we find wrong ourselves.
@@ -117,8 +118,9 @@ pub(super) fn declaring(error: lapin::Error, object: &str) -> TransportError {
     };
     let problem = match amqp.kind() {
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => format!(
-            "{object} exists, declared differently from how django-cqrs does it (a durable topic \
-             exchange; durable queues without arguments): delete it, or configure another name"
+            "{object} exists, declared differently: it must be durable, an exchange one of type topic \
+             without arguments, a queue one that keeps its messages (no `x-message-ttl`, no \
+             `x-expires`): delete it, or configure another name"
         ),
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => format!(
             "the broker's user may not declare or use {object}: give it configure, write and read \
@@ -127,6 +129,45 @@ pub(super) fn declaring(error: lapin::Error, object: &str) -> TransportError {
         // Also "home node is down or inaccessible", which passes.
         _ => return TransportError::Unavailable(error.into()),
     };
+    misconfigured(problem, error)
+}
+
+/// What the broker's user may do with exchanges and queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    Configure,
+    Write,
+    Read,
+}
+
+/// The user may not do it, and it has to be done: `names` are those of the objects.
+pub(super) fn forbidden(
+    error: lapin::Error,
+    connection: &Connection,
+    object: &str,
+    names: &str,
+    rights: &[Right],
+) -> TransportError {
+    let given = |right, word: &str| match rights.contains(&right) {
+        true => format!("'^({names})$'"),
+        false => word.to_owned(),
+    };
+    let words: Vec<_> = rights.iter().map(|right| format!("{right:?}")).collect();
+    let what = match rights {
+        [Right::Read] => format!("the broker's user may not read {object}: give it"),
+        _ => format!(
+            "{object} is missing and the broker's user may not make it: make it by hand, or give the \
+             user"
+        ),
+    };
+    let problem = format!(
+        "{what} the permission to {} (`rabbitmqctl set_permissions {} {} {} {}`; it replaces all three)",
+        words.join(" and ").to_lowercase(),
+        connection.account(),
+        given(Right::Configure, "CONFIGURE"),
+        given(Right::Write, "WRITE"),
+        given(Right::Read, "READ"),
+    );
     misconfigured(problem, error)
 }
 
@@ -176,4 +217,22 @@ pub(super) fn is_missing(error: &lapin::Error) -> bool {
         if *amqp.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
             // The queue's node is down: the same code, but it will be back.
             && !amqp.get_message().as_str().contains("inaccessible"))
+}
+
+/// Whether the broker's user lacks a right.
+pub(super) fn is_forbidden(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(amqp)
+        if *amqp.kind() == AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED))
+}
+
+/// The broker's own words, when what was asked is not what is there.
+pub(super) fn reason(error: &lapin::Error) -> Option<&str> {
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp)
+            if *amqp.kind() == AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) =>
+        {
+            Some(amqp.get_message().as_str())
+        }
+        _ => None,
+    }
 }

@@ -10,12 +10,14 @@
 //! | publishers blocked by an alarm | nothing: a publisher waits on its connection until it is over |
 //! | channel closed by `consumer_timeout`, exchange deleted | `Unavailable`: connecting declares anew |
 //! | queue deleted | `QueueGone` |
-//! | bad login, virtual host, permissions, certificate; other declarations (406) | `Misconfigured` |
+//! | bad login, virtual host, certificate; no right to make what is not there; declarations by which a queue drops messages (406) | `Misconfigured` |
+//! | the node of a queue is down | `Unavailable`, with RabbitMQ's words |
 //! | nack; no permission for the routing key (403) | [`Outcome::Refused`](super::Outcome::Refused) |
 //! | a body over `max_message_size` (406) | [`Outcome::TooLarge`](super::Outcome::TooLarge) |
 //! | no queue bound | [`Outcome::Unroutable`](super::Outcome::Unroutable) |
 //! | a message with properties that are not UTF-8, or not to be read at all | the message, with `?` for such bytes, or without its properties |
 
+mod arguments;
 mod browser;
 mod config;
 mod connection;

@@ -48,8 +48,8 @@ struct Call<'a> {
 
 impl RabbitMqPublisher {
     pub(super) async fn open(config: &RabbitMqConfig) -> Result<Self, TransportError> {
-        let connection = Connection::open_with(config, "publisher", Unsent::IsDropped).await?;
-        topology::declare_exchange(connection.channel(), &config.exchange).await?;
+        let mut connection = Connection::open_with(config, "publisher", Unsent::IsDropped).await?;
+        topology::declare_exchange(&mut connection, &config.exchange).await?;
         let this = Self {
             connection,
             exchange: config.exchange.clone(),

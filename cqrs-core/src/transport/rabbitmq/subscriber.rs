@@ -19,7 +19,7 @@ use lapin::{
 use super::{
     config::RabbitMqConfig,
     connection::Connection,
-    error::{self, Fault},
+    error::{self, Fault, Right},
     properties, topology,
 };
 use crate::{
@@ -48,10 +48,9 @@ impl RabbitMqSubscriber {
         subscription: &Subscription,
     ) -> Result<Self, TransportError> {
         let queue = subscription.queue.clone();
-        let connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
-        let channel = connection.channel();
-        topology::declare_exchange(channel, &config.exchange).await?;
-        topology::declare_queues(channel, &config.exchange, subscription).await?;
+        let mut connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
+        topology::declare_exchange(&mut connection, &config.exchange).await?;
+        topology::declare_queues(&mut connection, config, subscription).await?;
         Self::consume(config, connection, queue, subscription.prefetch).await
     }
 
@@ -61,10 +60,9 @@ impl RabbitMqSubscriber {
         keys: &[CqrsId],
         prefetch: NonZeroU16,
     ) -> Result<Self, TransportError> {
-        let connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
-        let channel = connection.channel();
-        topology::declare_exchange(channel, &config.exchange).await?;
-        topology::declare_temporary(channel, &config.exchange, queue, keys).await?;
+        let mut connection = Connection::open(config, &format!("subscriber of {queue}")).await?;
+        topology::declare_exchange(&mut connection, &config.exchange).await?;
+        topology::declare_temporary(&connection, &config.exchange, queue, keys).await?;
         Self::consume(config, connection, queue.clone(), prefetch).await
     }
 
@@ -74,9 +72,18 @@ impl RabbitMqSubscriber {
         queue: QueueName,
         prefetch: NonZeroU16,
     ) -> Result<Self, TransportError> {
-        let consumer = begin(&connection, &queue, prefetch)
-            .await
-            .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))?;
+        let consumer = match begin(&connection, &queue, prefetch).await {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                let object = format!("the queue `{queue}`");
+                if !error::is_forbidden(&error) {
+                    return Err(error::declaring(error, &object));
+                }
+                let (name, rights) = (queue.as_str(), [Right::Read]);
+                let forbidden = error::forbidden(error, &connection, &object, name, &rights);
+                return Err(forbidden);
+            }
+        };
         Ok(Self {
             connection,
             consumer,

@@ -1,72 +1,178 @@
-//! Exchange, queues and bindings, exactly as django-cqrs declares them. Any other flag or argument
-//! would be refused by the broker (406) where a Django service was first.
+//! Exchange, queues and bindings, as django-cqrs declares them. Any other flag or argument would be
+//! refused by the broker (406) where a Django service was first, unless it is one that we adopt.
 
 use lapin::{
-    Channel, ExchangeKind,
+    ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 
-use super::error;
+use super::{
+    arguments::{self, Adopted},
+    config::RabbitMqConfig,
+    connection::Connection,
+    error::{self, Right},
+};
 use crate::{
     CqrsId, QueueName,
     transport::{Routing, Subscription, TransportError},
 };
 
-/// A durable topic exchange without arguments.
+/// A durable topic exchange without arguments. A user who may not configure it takes what is there.
 pub(super) async fn declare_exchange(
-    channel: &Channel,
+    connection: &mut Connection,
     exchange: &str,
 ) -> Result<(), TransportError> {
-    channel
-        .exchange_declare(
-            exchange.into(),
-            ExchangeKind::Topic,
-            ExchangeDeclareOptions {
-                durable: true,
-                ..ExchangeDeclareOptions::default()
-            },
-            FieldTable::default(),
-        )
-        .await
-        .map_err(|e| error::declaring(e, &format!("the exchange `{exchange}`")))
+    let object = format!("the exchange `{exchange}`");
+    let declare = async |connection: &Connection, passive| {
+        let options = ExchangeDeclareOptions {
+            passive,
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let channel = connection.channel();
+        channel
+            .exchange_declare(
+                exchange.into(),
+                ExchangeKind::Topic,
+                options,
+                FieldTable::default(),
+            )
+            .await
+    };
+    let error = match declare(connection, false).await {
+        Ok(()) => return Ok(()),
+        Err(error) if !error::is_forbidden(&error) => {
+            return Err(error::declaring(error, &object));
+        }
+        Err(error) => error,
+    };
+    connection.reopen_channel().await?;
+    match declare(connection, true).await {
+        Ok(()) => Ok(()),
+        Err(other) if error::is_missing(&other) => {
+            let rights = [Right::Configure];
+            Err(error::forbidden(
+                error, connection, &object, exchange, &rights,
+            ))
+        }
+        Err(other) => Err(error::declaring(other, &object)),
+    }
 }
 
 /// Both queues and the bindings of each model.
 pub(super) async fn declare_queues(
-    channel: &Channel,
-    exchange: &str,
+    connection: &mut Connection,
+    config: &RabbitMqConfig,
     subscription: &Subscription,
 ) -> Result<(), TransportError> {
-    let queue = &subscription.queue;
-    declare_queue(channel, queue).await?;
-    if let Some(dead) = &subscription.dead_letter_queue {
-        declare_queue(channel, dead).await?;
-    }
-    for cqrs_id in &subscription.cqrs_ids {
-        let direct = |queue: &QueueName| Routing::Direct {
+    let direct = |queue: &QueueName| {
+        let queue = queue.clone();
+        let of = move |cqrs_id: &CqrsId| Routing::Direct {
             queue: queue.clone(),
             cqrs_id: cqrs_id.clone(),
         };
-        bind(
-            channel,
-            exchange,
-            queue,
-            &Routing::Broadcast(cqrs_id.clone()),
-        )
-        .await?;
-        bind(channel, exchange, queue, &direct(queue)).await?;
-        if let Some(dead) = &subscription.dead_letter_queue {
-            bind(channel, exchange, dead, &direct(dead)).await?;
-        }
+        subscription.cqrs_ids.iter().map(of)
+    };
+    let broadcasts = subscription.cqrs_ids.iter().cloned();
+    let queue = &subscription.queue;
+    let keys = broadcasts.map(Routing::Broadcast).chain(direct(queue));
+    declare_queue(connection, config, queue, keys.collect()).await?;
+    if let Some(dead) = &subscription.dead_letter_queue {
+        declare_queue(connection, config, dead, direct(dead).collect()).await?;
     }
     Ok(())
+}
+
+/// A durable queue, neither exclusive nor deleted by itself, and its bindings. A user who may not
+/// configure it takes the queue that is there, and who may not bind it either takes it as bound.
+async fn declare_queue(
+    connection: &mut Connection,
+    config: &RabbitMqConfig,
+    queue: &QueueName,
+    keys: Vec<Routing>,
+) -> Result<(), TransportError> {
+    let is_ours = declare_or_find(connection, config, queue).await?;
+    for key in &keys {
+        let Err(error) = bind(connection, &config.exchange, queue, key).await else {
+            continue;
+        };
+        let object = format!("the binding of the queue `{queue}`");
+        if !error::is_forbidden(&error) {
+            return Err(error::declaring(error, &object));
+        }
+        if is_ours {
+            let rights = [Right::Write, Right::Read];
+            let (queue, exchange) = (queue.as_str(), &config.exchange);
+            let names = format!("{queue}|{exchange}");
+            return Err(error::forbidden(
+                error, connection, &object, &names, &rights,
+            ));
+        }
+        connection.reopen_channel().await?;
+        let keys: Vec<_> = keys.iter().map(Routing::key).collect();
+        tracing::warn!(
+            %queue,
+            exchange = config.exchange,
+            ?keys,
+            "the broker's user may not bind the queue, nor see whether it is bound: it is taken as \
+             bound with these keys (`rabbitmqctl list_bindings`)"
+        );
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// Answers whether the user may configure the queue.
+async fn declare_or_find(
+    connection: &mut Connection,
+    config: &RabbitMqConfig,
+    queue: &QueueName,
+) -> Result<bool, TransportError> {
+    let object = format!("the queue `{queue}`");
+    let declare = async |connection: &Connection, passive, arguments| {
+        let options = QueueDeclareOptions {
+            passive,
+            ..QueueDeclareOptions::durable()
+        };
+        let channel = connection.channel();
+        channel
+            .queue_declare(queue.as_str().into(), options, arguments)
+            .await
+    };
+    let mut arguments = arguments::of(config.queue_type);
+    let error = loop {
+        let error = match declare(connection, false, arguments.table()).await {
+            Ok(_) => {
+                arguments.check(queue)?;
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        let reason = error::reason(&error);
+        match reason.map_or(Adopted::Refused, |reason| arguments.adopt(reason)) {
+            Adopted::Taken => connection.reopen_channel().await?,
+            Adopted::CutOff => break error,
+            Adopted::Refused if error::is_forbidden(&error) => break error,
+            Adopted::Refused => return Err(error::declaring(error, &object)),
+        }
+    };
+    connection.reopen_channel().await?;
+    match declare(connection, true, FieldTable::default()).await {
+        Ok(_) => Ok(!error::is_forbidden(&error)),
+        Err(other) if error::is_missing(&other) => {
+            let rights = [Right::Configure];
+            let name = queue.as_str();
+            Err(error::forbidden(error, connection, &object, name, &rights))
+        }
+        Err(other) => Err(error::declaring(other, &object)),
+    }
 }
 
 /// A queue that the broker deletes with its last consumer, or after a while without one, bound to
 /// broadcasts with these keys. Durable, since RabbitMQ is to give up those that are not.
 pub(super) async fn declare_temporary(
-    channel: &Channel,
+    connection: &Connection,
     exchange: &str,
     queue: &QueueName,
     keys: &[CqrsId],
@@ -77,12 +183,16 @@ pub(super) async fn declare_temporary(
     };
     let mut arguments = FieldTable::default();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED));
-    channel
+    let declaring = |error| error::declaring(error, &format!("the queue `{queue}`"));
+    connection
+        .channel()
         .queue_declare(queue.as_str().into(), options, arguments)
         .await
-        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))?;
+        .map_err(declaring)?;
     for key in keys {
-        bind(channel, exchange, queue, &Routing::Broadcast(key.clone())).await?;
+        let key = Routing::Broadcast(key.clone());
+        let bound = bind(connection, exchange, queue, &key).await;
+        bound.map_err(declaring)?;
     }
     Ok(())
 }
@@ -90,26 +200,14 @@ pub(super) async fn declare_temporary(
 /// After so many milliseconds without a consumer a temporary queue goes.
 const UNUSED: i32 = 60_000;
 
-/// A durable queue, neither exclusive nor deleted by itself, without arguments.
-async fn declare_queue(channel: &Channel, queue: &QueueName) -> Result<(), TransportError> {
-    channel
-        .queue_declare(
-            queue.as_str().into(),
-            QueueDeclareOptions::durable(),
-            FieldTable::default(),
-        )
-        .await
-        .map(drop)
-        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))
-}
-
 async fn bind(
-    channel: &Channel,
+    connection: &Connection,
     exchange: &str,
     queue: &QueueName,
     routing: &Routing,
-) -> Result<(), TransportError> {
-    channel
+) -> Result<(), lapin::Error> {
+    connection
+        .channel()
         .queue_bind(
             queue.as_str().into(),
             exchange.into(),
@@ -118,5 +216,4 @@ async fn bind(
             FieldTable::default(),
         )
         .await
-        .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))
 }
