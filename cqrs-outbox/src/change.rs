@@ -260,7 +260,9 @@ impl Change {
         })
     }
 
-    /// The event's identity, instead of a new one.
+    /// The event's identity, instead of a new one. Unique: no other event may have it, so an id of
+    /// something that has several events (a request, a command) will not do. A call that gives it to
+    /// two events is refused.
     pub fn message_id(self, id: Uuid) -> Self {
         self.and(|draft| {
             draft.message_id = id;

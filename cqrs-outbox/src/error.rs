@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use cqrs_core::{CqrsIdError, InstanceKey, KeyError, QueueNameError, StoreError, wire::MAX_BODY};
+use uuid::Uuid;
 
 /// Why nothing was recorded. The caller's transaction has to be rolled back, unless it is
 /// [`RecordError::Invalid`], which is found before anything is written.
@@ -197,6 +198,12 @@ pub enum Problem {
     /// An instance twice among the rows of one statement.
     #[error("it is given twice, and a statement writes a row once")]
     Twice,
+    /// An event with the message id of another one of the same call.
+    #[error("its message id {id} is that of another event of the call: each event needs its own")]
+    SameMessageId {
+        /// The id.
+        id: Uuid,
+    },
     /// A member that the framework writes itself.
     #[error("its data has a member `{member}`, which is reserved")]
     Reserved {

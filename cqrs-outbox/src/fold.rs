@@ -17,13 +17,17 @@
 //! sync: replicas that are ahead skip the save beside it. A delete or drop stands for those before it
 //! as well.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use cqrs_core::{
-    QueueName, Signal,
+    CqrsId, QueueName, Signal,
     json::Object,
     wire::{BodyTemplate, MAX_BODY},
 };
+use uuid::Uuid;
 
 use crate::{
     Problem, RecordError, Recorder,
@@ -97,12 +101,31 @@ pub(crate) fn fold(changes: Vec<Draft>, recorder: &Recorder) -> Result<Folded, R
         entries.push(total.entry);
         group_of.push(group);
     }
+    distinct(
+        entries
+            .iter()
+            .map(|entry: &Entry| (entry.message_id, &entry.cqrs_id, &entry.instance_pk)),
+    )?;
     Ok(Folded {
         entries,
         entry_of,
         groups,
         group_of,
     })
+}
+
+/// Refuses events that share an id.
+pub(crate) fn distinct<'e>(
+    events: impl Iterator<Item = (Uuid, &'e CqrsId, &'e String)>,
+) -> Result<(), RecordError> {
+    let mut seen = HashSet::new();
+    for (id, cqrs_id, instance_pk) in events {
+        if !seen.insert(id) {
+            let problem = Problem::SameMessageId { id };
+            return Err(RecordError::invalid(cqrs_id.as_str(), instance_pk, problem));
+        }
+    }
+    Ok(())
 }
 
 /// What the changes of an instance add up to for everyone.

@@ -16,7 +16,7 @@ use crate::{
     change::{Draft, checked_ttl},
     coalesce,
     entry::{Entry, Written},
-    fold::{Folded, fold},
+    fold::{Folded, distinct, fold},
 };
 
 /// A function of the user's that makes a value for an event.
@@ -137,6 +137,8 @@ impl Recorder {
         T: OpenTransaction + ?Sized,
     {
         let drafts = drafts(changes)?;
+        let produced = drafts.iter().filter(|draft| draft.produced);
+        distinct(produced.map(|draft| (draft.message_id, &draft.cqrs_id, &draft.instance_pk)))?;
         let mut recorded = Vec::with_capacity(drafts.len());
         for wave in waves(drafts) {
             recorded.extend(self.write(tx, wave, false).await?);

@@ -166,7 +166,11 @@ fn ended(known: &Known, facts: &Facts) -> Option<DateTime<Utc>> {
 }
 
 fn is_same_sync(known: &Known, facts: &Facts) -> bool {
-    facts.signal == Signal::Sync && facts.message_id.is_some() && facts.message_id == known.sync_id
+    facts.signal == Signal::Sync
+        && facts.message_id.is_some()
+        && facts.message_id == known.sync_id
+        // An id may have been given twice.
+        && facts.revision <= known.revision
 }
 
 fn second_delete(known: &Known, facts: &Facts) -> Decision {

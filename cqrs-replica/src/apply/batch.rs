@@ -1,10 +1,6 @@
 //! One transaction: lock, judge, write, remember, commit.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    mem,
-    time::Duration,
-};
+use std::{collections::BTreeSet, mem, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -83,8 +79,8 @@ pub(super) struct Batch<'c, S: ReplicaStore> {
     pub(super) now: DateTime<Utc>,
     pub(super) instances: Vec<Instance>,
     pub(super) slots: Vec<Slot>,
-    /// Letters that are done with, by message.
-    pub(super) closed: HashMap<Uuid, OtherLetter>,
+    /// Letters that are done with, of messages that have an id.
+    pub(super) closed: Vec<OtherLetter>,
     /// What items that would apply fail for.
     pub(super) refused: Refused,
     /// Whether the queue had open letters when the instances were locked.
@@ -154,7 +150,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                     ..Slot::default()
                 })
                 .collect(),
-            closed: HashMap::new(),
+            closed: Vec::new(),
             refused,
             open_letters: locked.open_letters,
             held_since: Some(DateTime::UNIX_EPOCH),
@@ -179,8 +175,8 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
             batch.held_since = work.held_since(queue).await?;
         }
         for (instance, letter) in batch.others(work, items, locked.closed_letters).await? {
-            match (instance, letter.message_id) {
-                (Some(at), _) => {
+            match instance {
+                Some(at) => {
                     // One that matters in two ways comes twice, once with its body.
                     let others = &mut batch.instances[at].others;
                     match others.iter_mut().find(|other| other.id == letter.id) {
@@ -188,12 +184,10 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
                         None => others.push(letter),
                     }
                 }
-                (None, Some(message))
-                    if matches!(letter.state, LetterState::Dead | LetterState::Discarded) =>
-                {
-                    batch.closed.insert(message, letter);
+                None if matches!(letter.state, LetterState::Dead | LetterState::Discarded) => {
+                    batch.closed.push(letter);
                 }
-                (None, _) => {}
+                None => {}
             }
         }
         Ok(batch)
@@ -213,7 +207,7 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         };
         let messages: Vec<Uuid> = items
             .iter()
-            .filter(|item| closed_letters && item.letter().is_none())
+            .filter(|item| (closed_letters || self.open_letters) && item.letter().is_none())
             .filter_map(|item| item.incoming().message_id)
             .collect();
         if spans.is_empty() && messages.is_empty() {

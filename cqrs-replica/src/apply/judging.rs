@@ -49,11 +49,12 @@ impl<S: ReplicaStore> Batch<'_, S> {
         if item.letter().is_some() {
             return false;
         }
-        let message_id = item.incoming().message_id;
-        let closed = message_id.and_then(|id| self.closed.get(&id));
+        let incoming = item.incoming();
+        let mut closed = self.closed.iter();
+        let closed = closed.find(|letter| letter.keeps(incoming));
         let open = self.slots[at].instance.and_then(|instance| {
             let others = &self.instances[instance].others;
-            others.iter().find(|letter| letter.keeps(item.incoming()))
+            others.iter().find(|letter| letter.keeps(incoming))
         });
         let Some(letter) = open.or(closed) else {
             return false;

@@ -18,11 +18,8 @@ use super::{
 };
 use crate::{
     Applied, ApplyPolicy, Incoming, LetterState,
-    letter::{NewLetter, Reason, Verdict, in_words, plain},
+    letter::{BEGINNING, NewLetter, Reason, Verdict, in_words, plain},
 };
-
-/// How many bytes are kept of a body that is not stored as a whole.
-const BEGINNING: usize = 64 * 1024;
 
 impl<B: Backend> Session<B> {
     /// Keeps the bytes of a message that could not be kept otherwise for this error. A letter stays
@@ -80,8 +77,8 @@ impl<B: Backend> Session<B> {
         let ids: Vec<_> = incoming.message_id.into_iter().collect();
         let mut kept = work.others(queue, &[], &ids).await?.into_iter();
         let again = kept.find_map(|(_, letter)| {
-            matches!(letter.state, LetterState::Dead | LetterState::Discarded)
-                .then(|| letter.answer_again())
+            let is_closed = matches!(letter.state, LetterState::Dead | LetterState::Discarded);
+            (is_closed && letter.keeps(incoming)).then(|| letter.answer_again())
         });
         if let Some(applied) = again {
             return Ok(done(Item::Delivered(incoming), applied, None));

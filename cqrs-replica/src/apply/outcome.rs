@@ -267,22 +267,20 @@ impl<S: ReplicaStore> Batch<'_, S> {
             attempts: verdict.attempts,
             message_id: item.incoming().message_id,
             revision: item.event().map(|event| event.revision.0),
-            body: match item.incoming().message_id {
-                Some(_) => None,
-                None => Some(item.incoming().body.clone()),
-            },
+            body: Some(item.incoming().body.clone()),
         };
         self.slots[at].answer = Some(verdict.answer());
         self.slots[at].verdict = Some(verdict);
-        let Some(place) = self.slots[at].instance else {
-            return;
-        };
-        let others = &mut self.instances[place].others;
-        others.retain(|other| other.id.is_none() || other.id != letter.id);
-        if letter.is_open() {
-            others.push(letter);
-        } else if let Some(id) = letter.message_id {
-            self.closed.insert(id, letter);
+        if let Some(place) = self.slots[at].instance {
+            let others = &mut self.instances[place].others;
+            others.retain(|other| other.id.is_none() || other.id != letter.id);
+            if letter.is_open() {
+                others.push(letter);
+                return;
+            }
+        }
+        if letter.message_id.is_some() && !letter.is_open() {
+            self.closed.push(letter);
         }
     }
 }

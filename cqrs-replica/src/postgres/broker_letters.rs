@@ -80,7 +80,10 @@ pub(super) async fn import(
         if inserted == 0 && retry {
             let retry = sqlx::query(sql::RETRY_IMPORTED)
                 .bind(queue.as_str())
-                .bind(incoming.message_id);
+                .bind(incoming.message_id)
+                .bind(letter.cqrs_id.as_deref())
+                .bind(letter.instance_pk.as_deref())
+                .bind(letter.revision);
             run(limit, retry.execute(&mut *tx)).await?;
         }
     }

@@ -83,6 +83,7 @@ macro_rules! suite {
             },
             transactions::{
                 they_are_one_event_with_the_last_state_and_the_first_old_values,
+                events_that_share_an_id_may_be_replaced_together,
                 what_is_changed_back_has_no_old_value,
                 the_next_transaction_is_another_event,
                 a_save_and_a_delete_are_a_delete_and_the_other_way_round_a_save,
@@ -101,6 +102,7 @@ macro_rules! suite {
             refusals::{
                 outside_of_a_transaction_nothing_is_recorded,
                 what_cannot_be_sent_is_refused_before_anything_is_written,
+                two_events_of_a_call_have_two_ids,
                 missing_tables_are_named_with_the_remedy,
             },
             schema::{

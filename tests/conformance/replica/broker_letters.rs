@@ -95,6 +95,26 @@ pub(super) async fn an_imported_message_is_a_dead_letter<F: Fixture>() {
     assert_eq!(replica.letters().await.len(), 3);
 }
 
+pub(super) async fn imported_messages_that_share_an_id_are_each_kept<F: Fixture>() {
+    let mut replica = Replica::<F>::once().await;
+    replica.one(&wrong(1, 0).id(1)).await;
+    let messages = [
+        dead(wrong(1, 0)).retries(30).id(1),
+        dead(wrong(1, 1)).id(1),
+        dead(account(2, 0, "b")).id(1),
+        Message::raw(b"\xfe").id(1),
+        Message::raw(b"\xff").id(1),
+    ];
+    // The first is a letter here: how often it was tried is no part of what it is.
+    assert_eq!(replica.import(&messages, false).await, imported(4, 1));
+    assert_eq!(replica.import(&messages, false).await, imported(0, 5));
+    // Only what is imported is tried again.
+    let one = std::slice::from_ref(&messages[2]);
+    assert_eq!(replica.import(one, true).await, imported(0, 1));
+    assert_eq!(replica.due().await.applied, [APPLIED]);
+    assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
+}
+
 pub(super) async fn an_import_may_be_retried_at_once<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     // Long past its time to live; but someone wants it.

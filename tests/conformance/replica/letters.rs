@@ -71,6 +71,39 @@ pub(super) async fn an_unreadable_message_given_again_is_one_letter<F: Fixture>(
     assert_eq!(replica.letters().await.len(), 1);
 }
 
+pub(super) async fn messages_that_share_an_id_are_each_judged<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    let bad = Message::save("account", "1", 0, "\"qty\":1").id(7);
+    let batch = [
+        Message::raw(b"x").id(7),
+        Message::raw(b"y").id(7),
+        bad.clone(),
+        account(1, 1, "a").id(7),
+        account(2, 0, "b").id(7),
+    ];
+    let answers = replica.apply(&batch).await;
+    assert_eq!(answers[..2], [UNREADABLE; 2]);
+    assert!(
+        matches!(answers[2], Applied::Retrying { .. }),
+        "{answers:?}"
+    );
+    assert_eq!(answers[3..], [APPLIED, APPLIED]);
+    assert_eq!(replica.one(&account(3, 0, "c").id(7)).await, APPLIED);
+    // What one of them is kept for says nothing of another one of the same revision either.
+    assert_eq!(
+        replica
+            .one(&Message::save("account", "4", 0, "").id(7))
+            .await,
+        answers[2]
+    );
+    assert_eq!(replica.one(&account(4, 0, "d").id(7)).await, APPLIED);
+    assert_eq_rows(&replica.rows(NAMES).await, &["a", "b", "c", "d"]);
+    // Each of them given again is known.
+    let letters = replica.letters().await.len();
+    assert_eq!(replica.apply(&batch[..2]).await, [UNREADABLE; 2]);
+    assert_eq!(replica.letters().await.len(), letters);
+}
+
 pub(super) async fn a_letter_knows_its_message<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let message = Message::save("account", "1", 4, "\"qty\":1").id(77);

@@ -231,7 +231,7 @@ async fn hot_statements_use_their_indexes() {
             "import_letter",
             vec![
                 "cqrs_dead_letter_message (queue=? AND message_id=?)",
-                "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=?)",
+                "cqrs_dead_letter_instance (queue=? AND cqrs_id=? AND instance_pk=? AND revision=?)",
             ],
         ),
     ] {

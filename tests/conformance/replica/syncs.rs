@@ -41,6 +41,14 @@ pub(super) async fn the_same_sync_is_applied_once<F: Fixture>() {
     assert_eq_rows(&replica.seen().await, &["1|SAVE|0", "1|SYNC|0"]);
 }
 
+pub(super) async fn syncs_that_share_an_id_are_each_judged<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    for (revision, name) in [(3, "a"), (4, "b")] {
+        assert_eq!(replica.one(&sync(revision, name, 1)).await, APPLIED);
+    }
+    assert_eq_rows(&replica.rows(NAMES).await, &["b"]);
+}
+
 pub(super) async fn a_sync_does_not_go_back_unless_allowed<F: Fixture>() {
     for downgrade in [false, true] {
         let model = table("account", TableModel::new("account", "id"));

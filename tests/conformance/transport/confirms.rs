@@ -29,6 +29,23 @@ pub(crate) async fn unroutable_messages_are_told_apart<F: Fixture>(fixture: F) {
     fixture.clean(&[]).await;
 }
 
+pub(crate) async fn messages_that_share_an_id_are_told_apart<F: Fixture>(fixture: F) {
+    let billing = subscription(10);
+    let mut subscriber = fixture.transport().subscriber(&billing).await.unwrap();
+    let mut publisher = fixture.transport().publisher().await.unwrap();
+    let routable = message(1);
+    let unroutable = Message {
+        routing: broadcast("nobody"),
+        ..routable.clone()
+    };
+    let batch = [unroutable, routable, message(2)];
+    let outcomes = publisher.publish(&batch).await.unwrap();
+    let expected = [Outcome::Unroutable, Outcome::Confirmed, Outcome::Confirmed];
+    assert_eq!(outcomes, expected);
+    assert_eq!(numbers(&take(&mut subscriber, 2).await), [1, 2]);
+    fixture.clean(&[&billing.queue]).await;
+}
+
 pub(crate) async fn unroutable_and_routable_messages_mix_in_a_batch<F: Fixture>(fixture: F) {
     let billing = subscription(1000);
     let mut subscriber = fixture.transport().subscriber(&billing).await.unwrap();

@@ -87,6 +87,7 @@ conformance!(File:
     browsing::looking_leaves_everything_where_it_is,
     browsing::a_queue_that_is_not_there_cannot_be_looked_into,
     confirms::unroutable_messages_are_told_apart,
+    confirms::messages_that_share_an_id_are_told_apart,
     confirms::unroutable_and_routable_messages_mix_in_a_batch,
     confirms::an_empty_batch_has_no_outcomes,
     confirms::a_batch_of_five_thousand_arrives_in_order,

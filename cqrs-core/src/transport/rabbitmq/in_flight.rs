@@ -34,8 +34,8 @@ pub(super) struct InFlight<'a> {
     sends: Vec<Option<BoxFuture<'a, lapin::Result<Confirmation>>>>,
     outcomes: Vec<Option<Outcome>>,
     /// The driver hands a returned message to whichever confirm comes next, which may be that of
-    /// another message. Only its own id says which one it was.
-    returned: HashSet<Uuid>,
+    /// another message. Its id says which one it was; with the routing key, since ids may be given twice.
+    returned: HashSet<(Uuid, String)>,
     failed: Option<Stopped>,
 }
 
@@ -107,7 +107,8 @@ impl<'a> InFlight<'a> {
             self.sweep().await;
         }
         for (message, outcome) in self.messages.iter().zip(&mut outcomes) {
-            if outcome.is_some() && self.returned.contains(&message.message_id) {
+            let name = || (message.message_id, message.routing.key());
+            if outcome.is_some() && !self.returned.is_empty() && self.returned.contains(&name()) {
                 *outcome = Some(Outcome::Unroutable);
             }
         }
@@ -160,7 +161,7 @@ impl<'a> InFlight<'a> {
         if let Some(message) = returned {
             let id = properties::message_id(&message.properties)
                 .ok_or_else(|| protocol("a message without an id was returned"))?;
-            self.returned.insert(id);
+            self.returned.insert((id, message.routing_key.to_string()));
         }
         Ok(())
     }

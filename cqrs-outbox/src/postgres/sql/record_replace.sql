@@ -18,7 +18,7 @@ replaced as (
         forced = input.forced, expires_at = input.expires_at
     from input
     where row.id = any ($1) and row.id = input.id and row.message_id = input.message_id
-    returning row.id, row.message_id
+    returning row.id
 ),
 added as (
     insert into cqrs_outbox (
@@ -31,9 +31,15 @@ added as (
     from input
     where id is null
     order by place
-    returning id, message_id
+    returning id
 )
-select done.id
-from input
-join (select * from replaced union all select * from added) as done using (message_id)
-order by input.place
+select id
+from (
+    select input.place, input.id from input join replaced using (id)
+    union all
+    -- Ids are drawn in the order of places.
+    select fresh.place, added.id
+    from (select place, row_number() over (order by place) as nth from input where id is null) as fresh
+    join (select id, row_number() over (order by id) as nth from added) as added using (nth)
+) as done
+order by place

@@ -4,3 +4,4 @@ update cqrs_dead_letter
 set state = 'retrying', attempts = 0, next_attempt_at = clock_timestamp(),
     updated_at = clock_timestamp(), published_at = null, publish_held_until = null
 where queue = $1 and message_id = $2 and next_attempt_at is null and state = 'dead'
+  and cqrs_id is not distinct from $3 and instance_pk is not distinct from $4 and revision is not distinct from $5

@@ -3,6 +3,7 @@ use std::time::Duration;
 use cqrs_core::wire::MAX_BODY;
 use cqrs_outbox::{
     Change, Master, RecordError, Signal, StoreError, record, record_all, record_current,
+    record_each,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -117,6 +118,27 @@ pub(crate) async fn what_cannot_be_sent_is_refused_before_anything_is_written<F:
     F::commit(tx).await;
     assert_eq!(db.outbox().await.len(), 1);
     assert_eq!(db.revision("9").await, None);
+}
+
+pub(crate) async fn two_events_of_a_call_have_two_ids<F: Fixture>(db: F) {
+    let change = |key, name| {
+        let id = uuid::Uuid::from_u128(7);
+        Change::saved(&Account::named(key, name)).message_id(id)
+    };
+    let mut tx = db.begin().await;
+    let of_two = record_all(&mut tx, [change(1, "a"), change(2, "a")]).await;
+    let of_one = record_each(&mut tx, [change(1, "a"), change(1, "b")]).await;
+    for refused in [of_two, of_one] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, RecordError::Invalid { .. }), "{error:?}");
+        let chain = format!("{:#}", anyhow::Error::new(error));
+        assert!(chain.contains("message id"), "{chain}");
+    }
+    // These are one event.
+    let both = record_all(&mut tx, [change(1, "a"), change(1, "b")]).await;
+    assert_eq!(both.unwrap().len(), 2);
+    F::commit(tx).await;
+    assert_eq!(db.outbox().await.len(), 1);
 }
 
 pub(crate) async fn missing_tables_are_named_with_the_remedy<F: Fixture>(db: F) {

@@ -61,6 +61,26 @@ pub(crate) async fn they_are_one_event_with_the_last_state_and_the_first_old_val
     assert_eq!(db.revision("1").await, Some((1, false)));
 }
 
+pub(crate) async fn events_that_share_an_id_may_be_replaced_together<F: Fixture>(db: F) {
+    let id = uuid::Uuid::from_u128(7);
+    let mut tx = db.begin().await;
+    for key in [1, 2] {
+        let change = Change::saved(&Account::named(key, "a")).message_id(id);
+        record(&mut tx, change).await.unwrap();
+    }
+    let again = [1, 2].map(|key| Change::saved(&Account::named(key, "b")));
+    record_all(&mut tx, again).await.unwrap();
+    F::commit(tx).await;
+    let lines = db.outbox().await;
+    assert_eq!(
+        shape(&lines),
+        [
+            ("1", "SAVE", None, 0, "b".to_owned()),
+            ("2", "SAVE", None, 0, "b".to_owned())
+        ]
+    );
+}
+
 pub(crate) async fn what_is_changed_back_has_no_old_value<F: Fixture>(db: F) {
     db.record(Change::saved(&named("a"))).await;
     let mut tx = db.begin().await;
