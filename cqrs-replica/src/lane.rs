@@ -26,7 +26,8 @@ use tokio::{
 use tracing::Instrument;
 
 use crate::{
-    Applied, Incoming, Models, ReplicaSession, ReplicaStore, WorkerConfig, WorkerError, letters,
+    Applied, Incoming, Models, ReplicaSession, ReplicaStore, WaitReason, WorkerConfig, WorkerError,
+    letters,
     supervisor::{SupervisedSession, causes},
     worker::metrics,
 };
@@ -303,6 +304,8 @@ impl<S: ReplicaStore> Lane<S> {
         let mut wake = woken;
         for (message, answer) in messages.iter().zip(answers) {
             wake |= match answer {
+                // Nothing is done about it before its model goes on.
+                Applied::Waiting(WaitReason::Paused) => false,
                 Applied::Waiting(_) | Applied::Retrying { .. } => true,
                 Applied::Applied { .. } => {
                     let event = message.event.as_deref();

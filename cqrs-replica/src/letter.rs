@@ -29,10 +29,11 @@ pub(crate) enum Reason {
     Schema,
     Database,
     Imported,
+    Paused,
 }
 
 impl Reason {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Unreadable,
         Self::MissingColumn,
         Self::MissingField,
@@ -49,6 +50,7 @@ impl Reason {
         Self::Schema,
         Self::Database,
         Self::Imported,
+        Self::Paused,
     ];
 
     /// The word used in tables, metrics and logs.
@@ -70,6 +72,7 @@ impl Reason {
             Self::Schema => "schema",
             Self::Database => "database",
             Self::Imported => "imported",
+            Self::Paused => "paused",
         }
     }
 
@@ -138,8 +141,10 @@ pub(crate) enum Then {
     Dead,
     /// Another attempt soon: it was not the message's fault, and does not count.
     Aside,
-    /// The same, when code that does not answer is tried again.
-    Later,
+    /// The same, when the table can be written, unless it is the message alone that fails.
+    Table,
+    /// The same, when the model goes on, which is paused.
+    Held,
     /// Another attempt, which does not count, when the row has come that it refers to.
     Wait,
 }
@@ -185,11 +190,11 @@ impl Fault {
         self.unique || self.reason == Reason::Reference
     }
 
-    /// The code that it is for does not answer, and was not called.
-    pub(crate) fn later(error: impl Into<String>) -> Self {
+    /// The table takes nothing, as far as can be told from one message.
+    pub(crate) fn table(error: impl Into<String>) -> Self {
         Self {
-            then: Then::Later,
-            ..Self::new(Reason::Handler, error)
+            then: Then::Table,
+            ..Self::new(Reason::Schema, error)
         }
     }
 
@@ -307,6 +312,7 @@ const fn answer(state: LetterState, reason: Reason, attempts: u32) -> Applied {
     match (state, reason) {
         (LetterState::Waiting, Reason::UnknownModel) => Applied::Waiting(WaitReason::UnknownModel),
         (LetterState::Waiting, Reason::Reference) => Applied::Waiting(WaitReason::Reference),
+        (LetterState::Waiting, Reason::Paused) => Applied::Waiting(WaitReason::Paused),
         (LetterState::Waiting, _) => Applied::Waiting(WaitReason::Gap),
         (LetterState::Retrying, _) => Applied::Retrying {
             attempts,

@@ -81,7 +81,7 @@ pub use retrying::{FailedAttempt, Retry};
 pub use step::Step;
 pub use store::{
     Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterFilter, LetterState, ReplicaSession,
-    ReplicaStatus, ReplicaStore, SkipReason, WaitReason, WorkerBeat, WorkerRow,
+    ReplicaStatus, ReplicaStore, SkipReason, WaitReason, WaitingModel, WorkerBeat, WorkerRow,
 };
 pub use worker::Worker;
 pub use worker_id::new_worker_id;

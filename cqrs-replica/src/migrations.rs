@@ -10,7 +10,7 @@ const COMMAND: &str = "cqrs-replica migrate";
 pub(crate) const POSTGRES: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    additive: &[],
+    additive: &[6],
     migrations: &[
         Migration {
             number: 1,
@@ -37,6 +37,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "letters_by_instance",
             sql: include_str!("../migrations/postgres/replica/0005_letters_by_instance.sql"),
         },
+        Migration {
+            number: 6,
+            name: "paused",
+            sql: include_str!("../migrations/postgres/replica/0006_paused.sql"),
+        },
     ],
 };
 
@@ -45,7 +50,7 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
 pub(crate) const SQLITE: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    additive: &[],
+    additive: &[6],
     migrations: &[
         Migration {
             number: 1,
@@ -71,6 +76,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 5,
             name: "letters_by_instance",
             sql: include_str!("../migrations/sqlite/replica/0005_letters_by_instance.sql"),
+        },
+        Migration {
+            number: 6,
+            name: "paused",
+            sql: include_str!("../migrations/sqlite/replica/0006_paused.sql"),
         },
     ],
 };

@@ -106,7 +106,7 @@ pub struct Model<S: ReplicaStore> {
     pub only_direct_syncs: bool,
     /// Whether its dead letters are published to the broker's queue of dead letters as well.
     pub publish_dead_letters: bool,
-    /// Whether its code is called at present.
+    /// Whether its events are applied at present.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) breaker: crate::breaker::Breaker,
 }
@@ -243,8 +243,8 @@ impl<S: ReplicaStore> Model<S> {
     /// let cqrs_id = cqrs_core::CqrsId::new("invoice").unwrap();
     /// let model = Model::table(cqrs_id, TableModel::new("invoice", "id")).with_retry_decision(
     ///     |failed| match failed.reason {
-    ///         // Someone will add the column.
-    ///         "schema" => Retry::After(Duration::from_secs(60)),
+    ///         // Someone will send the field.
+    ///         "missing_field" => Retry::After(Duration::from_secs(60)),
     ///         "type" => Retry::Dead,
     ///         _ => Retry::Backoff,
     ///     },
@@ -310,7 +310,6 @@ impl<S: ReplicaStore> Model<S> {
 
     fn new(cqrs_id: CqrsId, target: Target<S>, on_expired: OnExpired) -> Self {
         let mut model = Self {
-            cqrs_id,
             target,
             retry: limited(),
             decide: None,
@@ -320,7 +319,8 @@ impl<S: ReplicaStore> Model<S> {
             only_direct_syncs: false,
             publish_dead_letters: false,
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            breaker: crate::breaker::Breaker::default(),
+            breaker: crate::breaker::Breaker::new(cqrs_id.clone()),
+            cqrs_id,
         };
         model.limit_attempts();
         model

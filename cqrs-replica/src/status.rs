@@ -33,8 +33,24 @@ pub struct Status {
     pub dead: u64,
     /// Whether a worker found the queue gone.
     pub needs_reconcile: bool,
+    /// The models whose events wait, since their table cannot be written or their code does not answer.
+    pub paused_models: Vec<ModelStatus>,
+    /// The models whose events wait, since no worker of the queue knows them.
+    pub unknown_models: Vec<ModelStatus>,
     /// The workers seen lately.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// A model whose events wait.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelStatus {
+    /// Its name.
+    pub cqrs_id: String,
+    /// For how long the first event has waited.
+    pub waited_seconds: f64,
+    /// Why, where it is known.
+    pub error: Option<String>,
 }
 
 /// A worker.
@@ -76,8 +92,24 @@ impl Status {
             retrying: status.retrying,
             dead: status.dead,
             needs_reconcile: status.needs_reconcile,
+            paused_models: ModelStatus::of(status, true),
+            unknown_models: ModelStatus::of(status, false),
             workers: status.workers.iter().map(WorkerStatus::from).collect(),
         }
+    }
+}
+
+impl ModelStatus {
+    fn of(status: &ReplicaStatus, paused: bool) -> Vec<Self> {
+        let models = status.waiting_models.iter();
+        models
+            .filter(|model| model.is_paused == paused)
+            .map(|model| Self {
+                cqrs_id: model.cqrs_id.clone(),
+                waited_seconds: model.waited.as_secs_f64(),
+                error: model.error.clone(),
+            })
+            .collect()
     }
 }
 
@@ -141,6 +173,23 @@ impl fmt::Display for Status {
                 None => f.write_str("nothing in hand")?,
             }
         }
+        for model in &self.paused_models {
+            write!(
+                f,
+                "\nPAUSED: model {} for {}: {}; its events are kept and go on once that is mended",
+                plain(&model.cqrs_id),
+                period(model.waited_seconds),
+                plain(model.error.as_deref().unwrap_or("unknown")),
+            )?;
+        }
+        for model in &self.unknown_models {
+            write!(
+                f,
+                "\nUNKNOWN MODEL: events of {} have waited for {} for a worker that knows it",
+                plain(&model.cqrs_id),
+                period(model.waited_seconds),
+            )?;
+        }
         if self.needs_reconcile {
             f.write_str(
                 "\nNEEDS RECONCILE: the queue was deleted under a worker; messages were lost",
@@ -153,6 +202,7 @@ impl fmt::Display for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::WaitingModel;
 
     fn report() -> Status {
         let row = WorkerRow {
@@ -166,6 +216,12 @@ mod tests {
             dead: 2,
             workers: vec![row],
             needs_reconcile: true,
+            waiting_models: vec![WaitingModel {
+                cqrs_id: "invoice".to_owned(),
+                is_paused: true,
+                waited: Duration::from_secs(90),
+                error: Some("permission denied for table invoice".to_owned()),
+            }],
             ..ReplicaStatus::default()
         };
         Status::new(&QueueName::new("billing").unwrap(), &status)
@@ -183,6 +239,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("NEEDS RECONCILE"), "{text}");
+        let paused = "\nPAUSED: model invoice for 1 min 30 s: permission denied for table invoice;";
+        assert!(text.contains(paused), "{text}");
     }
 
     #[test]

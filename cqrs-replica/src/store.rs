@@ -379,6 +379,8 @@ pub enum WaitReason {
     UnknownModel,
     /// The row that it refers to, or that the rows are gone which refer to what it deletes.
     Reference,
+    /// Its model, whose table cannot be written, or whose code does not answer.
+    Paused,
 }
 
 impl WaitReason {
@@ -389,6 +391,7 @@ impl WaitReason {
             Self::Gap => "gap",
             Self::UnknownModel => "unknown_model",
             Self::Reference => "reference",
+            Self::Paused => "paused",
         }
     }
 }
@@ -433,6 +436,22 @@ pub struct ReplicaStatus {
     pub workers: Vec<WorkerRow>,
     /// Whether any worker found its queue gone.
     pub needs_reconcile: bool,
+    /// The models that letters wait for.
+    pub waiting_models: Vec<WaitingModel>,
+}
+
+/// A model that letters wait for.
+#[derive(Debug, Clone)]
+pub struct WaitingModel {
+    /// Its name.
+    pub cqrs_id: String,
+    /// Whether it is paused, since its table cannot be written or its code does not answer. Otherwise
+    /// no worker of the queue knows it.
+    pub is_paused: bool,
+    /// For how long the first letter has waited.
+    pub waited: Duration,
+    /// Why it is paused, as known when that letter was last tried.
+    pub error: Option<String>,
 }
 
 /// A row of `cqrs_replica_worker`.

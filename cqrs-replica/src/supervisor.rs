@@ -69,6 +69,8 @@ struct State {
     began: Option<Instant>,
     logged: Option<Instant>,
     ended: Option<Instant>,
+    /// When conflicts were last logged.
+    conflicts_logged: Option<Instant>,
     /// When the other side last answered anyone, and when it answered a sign of life.
     answered: Instant,
     heard: Instant,
@@ -124,6 +126,17 @@ impl Outages {
         }
     }
 
+    /// A task's call lost against other transactions several times in a row: the connection is sound.
+    fn conflicted(&self, task: Task, error: &(dyn Error + 'static)) {
+        let due = self.state().conflicted(Instant::now());
+        let error = chain(error);
+        if due {
+            tracing::warn!(%task, error, "other transactions are in the way, trying again until it goes through");
+        } else {
+            tracing::debug!(%task, error, "still in the way");
+        }
+    }
+
     /// A task's call succeeded after it had failed.
     pub(crate) fn recovered(&self, task: Task) {
         metrics::reconnected(self.side);
@@ -143,6 +156,7 @@ impl State {
             began: None,
             logged: None,
             ended: None,
+            conflicts_logged: None,
             answered: now,
             heard: now,
             is_away: false,
@@ -178,6 +192,16 @@ impl State {
             return Vec::new();
         }
         (0..lanes).filter(|lane| without(lane) < LEFT_OUT).collect()
+    }
+
+    /// Whether to log it.
+    fn conflicted(&mut self, now: Instant) -> bool {
+        let logged = self.conflicts_logged;
+        let due = logged.is_none_or(|logged| now - logged >= REMINDER);
+        if due {
+            self.conflicts_logged = Some(now);
+        }
+        due
     }
 
     /// Whether to log it.
@@ -303,21 +327,24 @@ impl<S: ReplicaStore> SupervisedSession<S> {
     ///
     /// Cancellation: safe; the pause is cut short.
     pub(crate) async fn failed(&mut self, error: StoreError) {
-        if let StoreError::Conflict(_) = error {
+        let failures = if let StoreError::Conflict(_) = error {
             metrics::conflicts();
             self.conflicts += 1;
             if self.conflicts <= CONFLICTS_AT_ONCE {
                 tracing::debug!(task = %self.task, error = chain(&error), "trying again at once");
                 return;
             }
+            self.outages.conflicted(self.task, &error);
+            self.conflicts - CONFLICTS_AT_ONCE
         } else {
             self.session = None;
-        }
-        self.failures += 1;
-        self.outages.failed(self.task, &error);
+            self.failures += 1;
+            self.outages.failed(self.task, &error);
+            self.failures
+        };
         // An error may hold what is not Sync; it must not live over the pause.
         drop(error);
-        let pause = self.retry.delay(self.failures).unwrap_or(self.retry.max);
+        let pause = self.retry.delay(failures).unwrap_or(self.retry.max);
         tokio::time::sleep(pause).await;
     }
 
@@ -357,6 +384,18 @@ mod tests {
         assert_eq!(state.recovered(Task::Lane(1), at(601)), None);
         let lasted = state.recovered(Task::Heartbeat, at(602));
         assert_eq!(lasted, Some(Duration::from_secs(602)));
+    }
+
+    #[test]
+    fn conflicts_are_one_line_a_minute_and_no_outage() {
+        let start = Instant::now();
+        let mut state = State::new(start);
+        let lines = (0..600).filter(|second| {
+            let now = start + Duration::from_secs(*second);
+            state.conflicted(now)
+        });
+        assert_eq!(lines.count(), 10);
+        assert!(state.affected.is_empty() && state.began.is_none());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod large_events;
 #[cfg(feature = "servers")]
 mod late_commits;
 mod packages;
+mod paused;
 #[cfg(feature = "servers")]
 mod sent_once;
 mod single_events;

@@ -169,6 +169,13 @@ pub trait Backend: Send + 'static {
         violated: &Violated,
     ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
+    /// The oldest and the latest letter of a paused model.
+    fn held(
+        &mut self,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
+    ) -> impl Future<Output = Result<Option<(i64, i64)>, StoreError>> + Send;
+
     /// How long until the next letter is due; negative when it is overdue.
     fn next_due(
         &mut self,
@@ -282,11 +289,11 @@ pub trait Work: Send {
     /// What writes to tables for a hook.
     type Writer: WriteTable<Self::Store>;
 
-    /// Takes up letters that are due, and waiting ones of `known` models.
+    /// Takes up letters that are due, and those that wait for a model which is `ready`.
     fn take_due(
         &mut self,
         queue: &QueueName,
-        known: &[CqrsId],
+        ready: &[CqrsId],
         limit: usize,
     ) -> impl Future<Output = Result<Vec<TakenLetter>, StoreError>> + Send;
 

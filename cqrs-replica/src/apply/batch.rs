@@ -120,6 +120,8 @@ pub(super) enum Ruling {
         expired: bool,
     },
     Fail(Fault),
+    /// Its model is paused, for this reason.
+    Hold(String),
     Wait,
     /// Nothing more.
     Settled,

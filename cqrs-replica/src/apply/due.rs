@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use cqrs_core::{CqrsId, StoreError};
+use cqrs_core::StoreError;
 
 use super::{
     alone::Source,
     backend::{Backend, Failed, Pace, Work},
     batch::{self, Context, Mode},
     item::Item,
-    observe,
+    observe, paused,
     plans::{self, PlanSet},
     session::Session,
 };
@@ -32,7 +32,8 @@ impl<B: Backend> Session<B> {
         policy: &ApplyPolicy,
         limit: usize,
     ) -> Result<DueLetters, StoreError> {
-        let known: Vec<CqrsId> = models.iter().map(|model| model.cqrs_id.clone()).collect();
+        let mut applied = self.try_paused(models, policy).await?;
+        let ready = paused::not_paused(models);
         // Those that other rows are in the way of, by letter.
         let mut obstructed: Option<HashMap<i64, Fault>> = None;
         let (ids, slow, outcome) = loop {
@@ -40,7 +41,7 @@ impl<B: Backend> Session<B> {
             let (work, letters) = loop {
                 // A lane may wait for what this locks.
                 let mut work = self.backend.begin_at(Pace::Busy, true).await?;
-                let letters = work.take_due(&policy.queue, &known, limit).await?;
+                let letters = work.take_due(&policy.queue, &ready, limit).await?;
                 let events = letters.iter().filter_map(|l| l.incoming.event.as_ref());
                 let missing = plans.missing(models, events.map(|event| &event.cqrs_id));
                 if missing.is_empty() {
@@ -95,7 +96,7 @@ impl<B: Backend> Session<B> {
                 outcome => break (ids, slow, outcome),
             }
         };
-        let mut applied = match outcome {
+        applied.extend(match outcome {
             Ok(done) => self.tell(done),
             Err(failed) => {
                 // The same letters would be taken up again and again, and those behind them never.
@@ -105,13 +106,14 @@ impl<B: Backend> Session<B> {
                 }
                 self.one_by_one(models, policy, &ids, ASIDE).await?
             }
-        };
+        });
         applied.extend(self.one_by_one(models, policy, &slow, 1).await?);
         let next = if ids.len() >= limit {
             Some(Duration::ZERO)
         } else {
             let next = self.backend.next_due(&policy.queue).await?;
-            next.map(|delay| delay.to_std().unwrap_or_default().max(BUSY))
+            let next = next.map(|delay| delay.to_std().unwrap_or_default().max(BUSY));
+            next.into_iter().chain(paused::next_trial(models)).min()
         };
         Ok(DueLetters { applied, next })
     }

@@ -10,7 +10,11 @@ use super::{
     hooked::{self, Called},
     item::Item,
 };
-use crate::{Model, letter::Fault, model::Target};
+use crate::{
+    Model,
+    letter::{Fault, Then},
+    model::Target,
+};
 
 /// How many waiting letters are taken up at a time when their turn has come. A transaction takes up
 /// no more once it has brought as many.
@@ -101,7 +105,7 @@ impl Line {
             match batch.rule(at, item, model) {
                 Ruling::Apply { gap, expired } => {
                     let Some(event) = item.event() else { continue };
-                    match self.call(work, batch, model, item, event).await? {
+                    match self.call(work, batch, model, event).await? {
                         Ok(()) => {
                             batch.applied(at, item, gap, expired);
                             if let Ok(plan) = batch.context.plans.get(&event.cqrs_id) {
@@ -115,6 +119,7 @@ impl Line {
                     }
                 }
                 Ruling::Fail(fault) => batch.fail(at, item, fault),
+                Ruling::Hold(why) => batch.hold(at, item, why),
                 Ruling::Wait => self.held.push(at),
                 Ruling::Settled => {}
             }
@@ -125,28 +130,19 @@ impl Line {
         Ok(())
     }
 
-    /// Calls the user's code, unless it did not answer lately.
+    /// Calls the user's code.
     async fn call<W: Work>(
         &self,
         work: &mut W,
         batch: &Batch<'_, W::Store>,
         model: &Model<W::Store>,
-        item: &Item<'_>,
         event: &Event,
     ) -> Result<Result<(), Fault>, Failed> {
-        if !model.breaker.lets_through(item.letter().is_some()) {
-            let error = "not called: the code of this model did not answer several times in a row";
-            return Ok(Err(Fault::later(error)));
-        }
-        let called = self.call_now(work, batch, model, event).await;
-        match &called {
+        let mut called = self.call_now(work, batch, model, event).await;
+        match &mut called {
             Ok(_) => model.breaker.answered(),
-            Err(Failed::Fault { lost: true, .. }) if model.breaker.hung(&event.key) => {
-                tracing::error!(
-                    cqrs_id = event.cqrs_id.as_str(),
-                    "the code of this model does not answer: its events are kept as letters, of which \
-                     one a minute is tried"
-                );
+            Err(Failed::Fault { lost: true, fault }) if model.breaker.hung(&event.key) => {
+                fault.then = Then::Held;
             }
             Err(_) => {}
         }

@@ -8,12 +8,7 @@ use super::{
     backend::{Failed, Work},
     plans::PlanSet,
 };
-use crate::{
-    Failure, ReplicaStore, Step,
-    handler::DynHandler,
-    hooks::DynHooks,
-    letter::{Fault, Reason},
-};
+use crate::{Failure, ReplicaStore, Step, handler::DynHandler, hooks::DynHooks, letter::Fault};
 
 /// The hooks to call, and what with.
 pub(super) struct Called<'c, S: ReplicaStore> {
@@ -37,7 +32,7 @@ pub(super) async fn call<W: Work>(
     } = called;
     let plan = match plans.get(&event.cqrs_id) {
         Ok(plan) => plan,
-        Err(problem) => return Ok(Err(Fault::new(Reason::Schema, problem))),
+        Err(problem) => return Ok(Err(Fault::table(problem))),
     };
     let recent = plans.is_recent(&event.cqrs_id);
     let writer = work.writer(timeout);

@@ -130,7 +130,10 @@ impl<S: ReplicaStore> Batch<'_, S> {
         }
         match self.refused.remove(&at) {
             Some(fault) => Ruling::Fail(fault),
-            None => Ruling::Apply { gap, expired },
+            None => match model.breaker.holds(item.letter().map(|letter| letter.id)) {
+                Some(why) => Ruling::Hold(why),
+                None => Ruling::Apply { gap, expired },
+            },
         }
     }
 

@@ -28,6 +28,7 @@ mod letters;
 mod observe;
 mod obstacles;
 mod outcome;
+mod paused;
 mod plans;
 mod references;
 mod session;

@@ -135,6 +135,9 @@ fn tell(done: &Done<'_>) {
                 "waits for a worker that knows the model"
             );
         }
+        Applied::Waiting(WaitReason::Paused) => {
+            event!(debug, done, reason = "paused", error, "its model is paused");
+        }
         Applied::Waiting(WaitReason::Reference) => {
             event!(debug, done, reason = "reference", error, "waits for a row");
         }

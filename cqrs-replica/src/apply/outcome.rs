@@ -8,7 +8,6 @@ use cqrs_core::{Event, Signal};
 use super::{batch::Batch, instance::Instance, item::Item};
 use crate::{
     Applied, FailedAttempt, LetterState, Model, ReplicaStore, Retry, SkipReason, WaitReason,
-    breaker,
     letter::{Fault, OtherLetter, Reason, TakenLetter, Then, Verdict, fingerprint, waited_for},
     retrying, rules,
     table::TablePlan,
@@ -85,22 +84,29 @@ impl<S: ReplicaStore> Batch<'_, S> {
             }
             fault.then = Then::Dead;
         }
+        if matches!(fault.then, Then::Table | Then::Held) {
+            match self.pause(at, item, fault) {
+                Some(own) => fault = own,
+                None => return,
+            }
+        }
         let model = self.model(item);
         let attempts = item
             .letter()
             .map_or(0, |letter| letter.attempts)
             .saturating_add(u32::from(
-                !matches!(fault.then, Then::Aside | Then::Later) && !self.is_early(item),
+                !matches!(fault.then, Then::Aside) && !self.is_early(item),
             ));
         let backoff = model.and_then(|model| model.retry.delay(attempts));
         let delay = match (fault.then, backoff) {
             (Then::Aside, _) => Some(self.aside_for(item)),
-            (Then::Later, _) => Some(breaker::PAUSE),
-            (Then::Backoff | Then::Wait, _) => match decided(model, item, attempts, &fault) {
-                Retry::Backoff => backoff,
-                Retry::After(delay) => Some(delay),
-                Retry::Dead => None,
-            },
+            (Then::Backoff | Then::Wait | Then::Table | Then::Held, _) => {
+                match decided(model, item, attempts, &fault) {
+                    Retry::Backoff => backoff,
+                    Retry::After(delay) => Some(delay),
+                    Retry::Dead => None,
+                }
+            }
             (Then::Dead, _) | (Then::After(_), None) => None,
             (Then::After(delay), Some(_)) => Some(delay),
         };
@@ -259,7 +265,7 @@ impl<S: ReplicaStore> Batch<'_, S> {
         self.keep(at, item, verdict);
     }
 
-    fn keep(&mut self, at: usize, item: &Item<'_>, verdict: Verdict) {
+    pub(super) fn keep(&mut self, at: usize, item: &Item<'_>, verdict: Verdict) {
         let letter = OtherLetter {
             id: item.letter().map(|letter| letter.id),
             state: verdict.state,

@@ -201,7 +201,13 @@ impl Plans {
         cqrs_id: &CqrsId,
         model: &TableModel,
     ) -> Result<Result<Arc<TablePlan>, Vec<String>>, StoreError> {
-        let description = backend.describe(model).await?;
+        let description = match backend.describe(model).await {
+            // A schema whose contents may not be seen, say.
+            Err(StoreError::Schema { problem, .. } | StoreError::Misconfigured { problem, .. }) => {
+                return Ok(Err(vec![problem]));
+            }
+            described => described?,
+        };
         Ok(TablePlan::new(model, description).map(|plan| {
             let plan = Arc::new(plan);
             let kept = Kept {

@@ -11,7 +11,7 @@ use super::{
     references::parents_first,
 };
 use crate::{
-    letter::{Fault, Reason},
+    letter::Fault,
     model::Target,
     table::{Row, TablePlan, TableWrites},
 };
@@ -53,12 +53,16 @@ pub(super) async fn apply<W: Work>(
                 batch.fail(at, item, fault);
                 continue;
             }
+            Ruling::Hold(why) => {
+                batch.hold(at, item, why);
+                continue;
+            }
             Ruling::Wait | Ruling::Settled => continue,
         };
         let plan = match batch.context.plans.get(&event.cqrs_id) {
             Ok(plan) => plan,
             Err(problem) => {
-                batch.fail(at, item, Fault::new(Reason::Schema, problem));
+                batch.fail(at, item, Fault::table(problem));
                 continue;
             }
         };

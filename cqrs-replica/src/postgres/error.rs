@@ -61,7 +61,8 @@ fn failed(error: sqlx::Error) -> Failed {
             unique: code == UNIQUE_VIOLATION,
             ..Fault::new(Reason::Constraint, violated(refused))
         },
-        "42" | "3F" | "0A" => Fault::new(Reason::Schema, refused.message()),
+        "42" | "3F" | "0A" if is_of_row(refused) => Fault::new(Reason::Schema, refused.message()),
+        "42" | "3F" | "0A" => Fault::table(refused.message()),
         _ => {
             let transient = match classify(error) {
                 StoreError::Backend(error) => {
@@ -90,6 +91,14 @@ fn constraint(error: &PgDatabaseError) -> Option<Box<Violated>> {
         name: error.constraint()?.to_owned(),
     };
     Some(Box::new(violated))
+}
+
+/// Whether it was a rule about rows that refused: one of row level security, or a trigger's own.
+fn is_of_row(error: &PgDatabaseError) -> bool {
+    matches!(
+        error.routine(),
+        Some("ExecWithCheckOptions" | "exec_stmt_raise")
+    )
 }
 
 fn is_reference(error: &PgDatabaseError) -> bool {

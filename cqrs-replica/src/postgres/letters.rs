@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_core::{QueueName, StoreError, database::postgres::classify, transport::Headers};
+use cqrs_core::{CqrsId, QueueName, StoreError, database::postgres::classify, transport::Headers};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -210,6 +210,21 @@ pub(super) async fn change(
         );
     run(limit, change.execute(connection)).await?;
     Ok(())
+}
+
+/// The oldest and the latest letter that waits for a paused model.
+pub(super) async fn held(
+    connection: &mut PgConnection,
+    limit: Duration,
+    queue: &QueueName,
+    cqrs_id: &CqrsId,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let held = sqlx::query_as(sql::HELD)
+        .bind(queue.as_str())
+        .bind(cqrs_id.as_str());
+    let (oldest, latest): (Option<i64>, Option<i64>) =
+        run(limit, held.fetch_one(connection)).await?;
+    Ok(oldest.zip(latest))
 }
 
 pub(super) async fn next_due(

@@ -62,12 +62,12 @@ impl Work for PostgresWork<'_> {
     async fn take_due(
         &mut self,
         queue: &QueueName,
-        known: &[CqrsId],
+        ready: &[CqrsId],
         limit: usize,
     ) -> Result<Vec<TakenLetter>, StoreError> {
         let take = sqlx::query(sql::TAKE_DUE)
             .bind(queue.as_str())
-            .bind(known.iter().map(CqrsId::as_str).collect::<Vec<_>>())
+            .bind(ready.iter().map(CqrsId::as_str).collect::<Vec<_>>())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         letters::taken(&run(self.limit, take.fetch_all(&mut *self.tx)).await?)
     }

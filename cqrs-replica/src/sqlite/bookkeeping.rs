@@ -11,7 +11,7 @@ use super::{
     sql,
     stored::{time, uuid},
 };
-use crate::{LetterState, ReplicaStatus, WorkerBeat, WorkerRow};
+use crate::{LetterState, ReplicaStatus, WaitingModel, WorkerBeat, WorkerRow, letter::Reason};
 
 pub(super) async fn beat(
     connection: &mut SqliteConnection,
@@ -79,6 +79,17 @@ pub(super) async fn prune_letters(
     Ok(run(limit, prune.execute(connection)).await?.rows_affected())
 }
 
+type WaitingRow = (String, String, i64, Option<String>);
+
+fn waiting_model((cqrs_id, reason, age, error): WaitingRow) -> WaitingModel {
+    WaitingModel {
+        cqrs_id,
+        is_paused: reason == Reason::Paused.as_str(),
+        waited: Duration::from_micros(unsigned(age)),
+        error,
+    }
+}
+
 pub(super) async fn status(
     connection: &mut SqliteConnection,
     limit: Duration,
@@ -89,7 +100,9 @@ pub(super) async fn status(
     let letters = sqlx::query_as(sql::COUNT_LETTERS).bind(queue.as_str());
     let letters: Vec<(String, i64)> = run(limit, letters.fetch_all(&mut *connection)).await?;
     let rows = sqlx::query(sql::WORKERS).bind(queue.as_str());
-    let rows = run(limit, rows.fetch_all(connection)).await?;
+    let rows = run(limit, rows.fetch_all(&mut *connection)).await?;
+    let waiting = sqlx::query_as(sql::WAITING_MODELS).bind(queue.as_str());
+    let waiting: Vec<WaitingRow> = run(limit, waiting.fetch_all(connection)).await?;
     let count = |word: &str| {
         letters
             .iter()
@@ -102,6 +115,7 @@ pub(super) async fn status(
         waiting: count("waiting"),
         retrying: count("retrying"),
         dead: count("dead"),
+        waiting_models: waiting.into_iter().map(waiting_model).collect(),
         ..ReplicaStatus::default()
     };
     for row in rows {

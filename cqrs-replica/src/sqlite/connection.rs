@@ -110,6 +110,14 @@ impl Backend for SqliteConnection {
         Ok(Vec::new())
     }
 
+    async fn held(
+        &mut self,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        letters::held(&mut self.connection, self.limit, queue, cqrs_id).await
+    }
+
     async fn next_due(&mut self, queue: &QueueName) -> Result<Option<TimeDelta>, StoreError> {
         letters::next_due(&mut self.connection, self.limit, queue).await
     }

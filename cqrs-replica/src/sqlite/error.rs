@@ -50,7 +50,7 @@ fn failed(error: sqlx::Error) -> Failed {
             ..Fault::new(Reason::Constraint, message)
         },
         _ => match classify(error) {
-            StoreError::Schema { problem, .. } => Fault::new(Reason::Schema, problem),
+            StoreError::Schema { problem, .. } => Fault::table(problem),
             StoreError::Backend(error) => Fault::new(Reason::Database, in_words(&*error)),
             other => return Failed::Store(other),
         },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use cqrs_core::{QueueName, StoreError, database::sqlite::classify, transport::Headers};
+use cqrs_core::{CqrsId, QueueName, StoreError, database::sqlite::classify, transport::Headers};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -124,6 +124,21 @@ pub(super) async fn change(
         run(limit, change.execute(&mut *connection)).await?;
     }
     Ok(())
+}
+
+/// The oldest and the latest letter that waits for a paused model.
+pub(super) async fn held(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+    queue: &QueueName,
+    cqrs_id: &CqrsId,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let held = sqlx::query_as(sql::HELD)
+        .bind(queue.as_str())
+        .bind(cqrs_id.as_str());
+    let (oldest, latest): (Option<i64>, Option<i64>) =
+        run(limit, held.fetch_one(connection)).await?;
+    Ok(oldest.zip(latest))
 }
 
 pub(super) async fn next_due(

@@ -21,6 +21,7 @@ mod in_step;
 mod letters;
 mod message;
 mod order;
+mod paused;
 #[cfg(feature = "servers")]
 mod postgres;
 mod recorder;

@@ -15,6 +15,7 @@ use super::fixture::Fixture;
 mod blocked;
 mod encodings;
 mod kinds;
+mod paused;
 mod plans;
 mod references;
 mod sessions;

@@ -1,6 +1,6 @@
 -- cqrs-replica: take_due
--- Letters that are due, and those of models that this worker knows and others did not; with them those
--- of the instances whose rows have a value that one of them is to have: two rows that change places
+-- Letters that are due, and those that wait for a model which is ready: this worker knows it and others
+-- did not, or it was paused. With them those of the instances whose rows have a value that one of them is to have: two rows that change places
 -- can only be written together. Without its name the planner prefers an index that all waiting
 -- letters share. Of those that the database did not take no more than a few, since they may take long
 -- again.
@@ -24,6 +24,14 @@ with recursive turn (id) as (
         where queue = ?1 and next_attempt_at is not null and reason = 'unknown_model'
           and state = 'waiting' and cqrs_id in (select value from json_each(?2))
         order by id limit ?3)
+), held (id) as (
+    select l.id from json_each(?2) ready
+    cross join cqrs_dead_letter l
+        on l.id in (
+            select id from cqrs_dead_letter indexed by cqrs_dead_letter_paused
+            where queue = ?1 and reason = 'paused' and state = 'waiting' and cqrs_id = ready.value
+            order by id limit ?3)
+    limit ?3
 ), holding (id, waits_for) as (
     select id, waits_for from cqrs_dead_letter
     where id in (select id from turn) and reason = 'constraint' and waits_for is not null
@@ -39,5 +47,5 @@ with recursive turn (id) as (
 select id, state, reason, attempts, created_at, next_attempt_at, message_id, routing_key, body,
        traceparent, counted, forced, waits_for, waits_until
 from cqrs_dead_letter
-where id in (select id from turn union select id from holding)
+where id in (select id from turn union select id from holding union select id from held)
 order by cqrs_id, instance_pk, revision, id
