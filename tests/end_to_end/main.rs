@@ -17,6 +17,8 @@ mod large_events;
 mod late_commits;
 mod packages;
 #[cfg(feature = "servers")]
+mod poolers;
+#[cfg(feature = "servers")]
 mod sent_once;
 mod single_events;
 #[cfg(feature = "servers")]
