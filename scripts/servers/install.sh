@@ -8,6 +8,8 @@ install_missing() {
     done
     for server in "${missing[@]}"; do packages+=("$("${server}_package")"); done
     command -v openssl >/dev/null || packages+=(openssl)
+    # For the tests of what stands before a database.
+    PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || packages+=(pgbouncer)
     ((${#packages[@]})) || return 0
 
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then

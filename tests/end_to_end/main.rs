@@ -18,6 +18,8 @@ mod late_commits;
 mod packages;
 mod paused;
 #[cfg(feature = "servers")]
+mod poolers;
+#[cfg(feature = "servers")]
 mod sent_once;
 mod single_events;
 #[cfg(feature = "servers")]

@@ -1,9 +1,9 @@
 //! `PostgreSQL` connections.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{borrow::Cow, error::Error, net::IpAddr, str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgDatabaseError, PgSslMode},
 };
 
@@ -50,35 +50,79 @@ impl PostgresConfig {
 /// # Errors
 /// [`StoreError::Unavailable`] or [`StoreError::Misconfigured`].
 pub async fn connect(config: &PostgresConfig) -> Result<PgConnection, StoreError> {
+    let idle = milliseconds(config.idle_in_transaction_timeout);
     let options = options(config)?.options([
         ("statement_timeout", milliseconds(config.statement_timeout)),
         ("lock_timeout", milliseconds(config.lock_timeout)),
-        (
-            "idle_in_transaction_session_timeout",
-            milliseconds(config.idle_in_transaction_timeout),
-        ),
+        (IDLE_IN_TRANSACTION, idle.clone()),
         // The server notices a vanished client; sqlx sets no keepalive on its side, where the
         // statement timeout takes its place.
         ("tcp_keepalives_idle", "10".to_owned()),
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
     ]);
-    within(config.connect_timeout, classify, async {
+    open(config, options, &idle).await
+}
+
+const IDLE_IN_TRANSACTION: &str = "idle_in_transaction_session_timeout";
+
+/// Connects, and refuses a session in which the limit of idle transactions is not as it was sent: a
+/// pooler between has dropped it, and may give the next transaction to another session.
+async fn open(
+    config: &PostgresConfig,
+    options: PgConnectOptions,
+    idle: &str,
+) -> Result<PgConnection, StoreError> {
+    let (connection, found) = within(config.connect_timeout, connecting, async {
         let mut connection = options.connect().await?;
-        stay(&mut connection).await?;
-        Ok(connection)
+        let found = stay(&mut connection).await?;
+        Ok((connection, found))
     })
-    .await
+    .await?;
+    if found == idle {
+        return Ok(connection);
+    }
+    let found = format!("{IDLE_IN_TRANSACTION} is {found} and not {idle}");
+    Err(behind_a_pooler(found))
 }
 
 /// Sessions of ours may idle, and the limits above are enough. Servers before PostgreSQL 14 or 17 do not
-/// know these settings.
-async fn stay(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// know these settings. Answers with the limit of idle transactions. Not prepared: behind a pooler
+/// somebody else may have a statement of the same name.
+async fn stay(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     const STAY: &str = "-- cqrs: stay
-        select set_config(name, '0', false)
+        select case name when 'idle_in_transaction_session_timeout' then setting
+               else set_config(name, '0', false) end
         from pg_settings
-        where name in ('idle_session_timeout', 'transaction_timeout')";
-    sqlx::query(STAY).execute(connection).await.map(drop)
+        where name in ('idle_in_transaction_session_timeout', 'idle_session_timeout',
+                       'transaction_timeout')
+        order by name collate \"C\"";
+    let rows = sqlx::raw_sql(STAY).fetch_all(connection).await?;
+    rows.first().map_or(Ok(String::new()), |row| row.try_get(0))
+}
+
+fn behind_a_pooler(source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
+    StoreError::Misconfigured {
+        problem:
+            "the database's URL leads to a pooler, such as PgBouncer, that keeps no settings of a \
+                  session: name the PostgreSQL server itself"
+                .to_owned(),
+        source: source.into(),
+    }
+}
+
+/// The class of an error of connecting.
+fn connecting(error: sqlx::Error) -> StoreError {
+    let database = error.as_database_error();
+    let code = database.and_then(|error| error.code().map(Cow::into_owned));
+    let text = database.map(|error| error.message().to_owned());
+    match (code.as_deref(), text) {
+        // protocol_violation, by PgBouncer
+        (Some("08P01"), Some(text)) if text.contains("startup parameter") => behind_a_pooler(error),
+        // The database takes no connections at present (`allow_connections`).
+        (Some("55000"), _) => StoreError::Unavailable(error.into()),
+        _ => classify(error),
+    }
 }
 
 /// Begins a transaction on a pool with this statement.
@@ -112,9 +156,10 @@ pub async fn begin(
 /// # Errors
 /// Any [`StoreError`]; [`StoreError::Schema`] when the database is newer than this program.
 pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), StoreError> {
-    let options = options(config)?;
-    let mut connection = within(config.connect_timeout, classify, options.connect()).await?;
-    stay(&mut connection).await.map_err(classify)?;
+    // Without limits but this one, which nothing here reaches: to know that settings are kept.
+    let idle = milliseconds(Duration::from_hours(24));
+    let options = options(config)?.options([(IDLE_IN_TRANSACTION, idle.clone())]);
+    let mut connection = open(config, options, &idle).await?;
     let migrated = match set.run(&mut connection, classify).await {
         Ok(true) => Ok(()),
         Ok(false) => check_schema(&mut connection, set).await,
