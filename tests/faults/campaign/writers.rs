@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use cqrs_core::Signal;
-use cqrs_outbox::{self as outbox, Change};
+use cqrs_outbox::{self as outbox, Change, RecordError};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgTransaction};
 use tokio::{
@@ -299,6 +299,15 @@ async fn copy(
 /// after which it is not. Anything else is a failure of the campaign.
 fn expected(error: &anyhow::Error) -> Result<bool> {
     for cause in error.chain() {
+        match cause.downcast_ref::<RecordError>() {
+            Some(
+                RecordError::Invalid { .. }
+                | RecordError::Together { .. }
+                | RecordError::NotInTransaction,
+            ) => break,
+            Some(_) => return Ok(false),
+            None => {}
+        }
         match cause.downcast_ref::<sqlx::Error>() {
             Some(sqlx::Error::Database(refused)) => {
                 let code = refused.code().unwrap_or_default();
