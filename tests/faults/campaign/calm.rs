@@ -49,7 +49,7 @@ pub(super) async fn counts_add_up(world: &Arc<World>, seed: u64) -> Result<()> {
     let kept = sum("cqrs_replica_letters_total");
     let states = replica.number(STATES).await? - states;
     let superseded = replica.number(SUPERSEDED).await? - superseded;
-    println!(
+    eprintln!(
         "calm: {received} received, {acked} acknowledged, {applied} applied, {skipped} skipped, \
          {kept} kept as letters, {superseded} superseded letters, {states} states"
     );

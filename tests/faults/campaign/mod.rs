@@ -40,14 +40,14 @@ async fn what_was_committed_and_nothing_else_arrives_whatever_fails() -> Result<
     // A queue's loss is made good by a reconcile, after which less is compared: not in the short run.
     let schedule = Schedule::new(seed, minutes.is_some());
     let world = Arc::new(World::new(schedule.relays, schedule.workers).await?);
-    println!(
+    eprintln!(
         "campaign: seed {seed}, {time:?}, {} relays, {} workers",
         schedule.relays, schedule.workers
     );
     let outcome = run(&world, schedule, seed, time).await;
     if outcome.is_err() {
         let logs = world.keep_logs()?;
-        println!("campaign: seed {seed} FAILED; logs in {}", logs.display());
+        eprintln!("campaign: seed {seed} FAILED; logs in {}", logs.display());
     }
     outcome.with_context(|| format!("seed {seed}"))
 }
@@ -68,7 +68,7 @@ async fn run(world: &Arc<World>, mut schedule: Schedule, seed: u64, time: Durati
         let _quiet = writers.quiet.write().await;
         let paused = Instant::now();
         let verdict = verdict::pass(world, lost).await?;
-        println!(
+        eprintln!(
             "{:>5} s: verdict holds after {} ms{}: {} of {} transactions committed, {} states applied",
             began.elapsed().as_secs(),
             paused.elapsed().as_millis(),
@@ -81,7 +81,7 @@ async fn run(world: &Arc<World>, mut schedule: Schedule, seed: u64, time: Durati
     writers.stop().await?;
     verdict::pass(world, lost).await?;
     calm::counts_add_up(world, seed).await?;
-    println!(
+    eprintln!(
         "campaign: seed {seed} holds after {} s",
         began.elapsed().as_secs()
     );
@@ -95,7 +95,7 @@ async fn inflict(world: &World, writers: &Writers, round: &Round, began: Instant
         .iter()
         .map(|(fault, after, lasting)| async move {
             sleep(*after).await;
-            println!(
+            eprintln!(
                 "{:>5} s: {fault} for {lasting:?}",
                 began.elapsed().as_secs()
             );

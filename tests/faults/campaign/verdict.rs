@@ -202,11 +202,11 @@ async fn steps_are_in_order(world: &World, settled: &Settled, lost: bool) -> Res
         );
     }
     for (instance, revisions) in &settled.steps {
-        let last = revisions.last_key_value().map(|(revision, _)| *revision);
+        let newest = revisions.last_key_value().map(|(revision, _)| *revision);
         let seen = seen.get(instance).copied();
         ensure!(
-            lost || seen == last,
-            "step {instance}: the handler saw up to {seen:?} of {last:?}"
+            lost || seen == newest,
+            "step {instance}: the handler saw up to {seen:?} of {newest:?}"
         );
     }
     Ok(())

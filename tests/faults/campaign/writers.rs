@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use cqrs_core::Signal;
-use cqrs_outbox::{self as outbox, Change};
+use cqrs_outbox::{self as outbox, Change, RecordError};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgTransaction};
 use tokio::{
@@ -96,16 +96,14 @@ impl Writer {
             let quiet = Arc::clone(&self.quiet);
             let guard = quiet.read().await;
             // A writer whose database is away tries again, as a service does.
-            let mut open = match session.take() {
-                Some(open) => open,
-                None => match PgConnection::connect(self.world.stack.master.url()).await {
-                    Ok(open) => open,
-                    Err(_) => {
-                        drop(guard);
-                        sleep(Duration::from_millis(200)).await;
-                        continue;
-                    }
-                },
+            let connected = match session.take() {
+                Some(open) => Ok(open),
+                None => PgConnection::connect(self.world.stack.master.url()).await,
+            };
+            let Ok(mut open) = connected else {
+                drop(guard);
+                sleep(Duration::from_millis(200)).await;
+                continue;
             };
             let name = format!("{}-{turn}", self.number);
             let mut steps = Vec::new();
@@ -288,11 +286,11 @@ async fn copy(
         .bind(i32::try_from(to)?)
         .execute(&mut **tx)
         .await?;
-    let rows: String = (from..=to)
+    let rows: Vec<_> = (from..=to)
         .map(|number| format!("{tenant}\t{number}\tcopied\t{turn}\n"))
         .collect();
     let mut copy = tx.copy_in_raw("copy item from stdin").await?;
-    copy.send(rows.into_bytes()).await?;
+    copy.send(rows.concat().into_bytes()).await?;
     copy.finish().await?;
     Ok(())
 }
@@ -301,6 +299,15 @@ async fn copy(
 /// after which it is not. Anything else is a failure of the campaign.
 fn expected(error: &anyhow::Error) -> Result<bool> {
     for cause in error.chain() {
+        match cause.downcast_ref::<RecordError>() {
+            Some(
+                RecordError::Invalid { .. }
+                | RecordError::Together { .. }
+                | RecordError::NotInTransaction,
+            ) => break,
+            Some(_) => return Ok(false),
+            None => {}
+        }
         match cause.downcast_ref::<sqlx::Error>() {
             Some(sqlx::Error::Database(refused)) => {
                 let code = refused.code().unwrap_or_default();
