@@ -102,11 +102,6 @@ impl Share {
             .map(|(slot, held)| (*slot, held.epoch))
             .collect()
     }
-
-    /// How many slots are held.
-    pub(crate) fn len(&self) -> usize {
-        self.held.len()
-    }
 }
 
 #[cfg(test)]
