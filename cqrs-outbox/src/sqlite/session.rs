@@ -95,7 +95,7 @@ impl SqliteSession {
         writes: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let whole = async {
-            let began = Instant::now();
+            let asked = Instant::now();
             let mut tx = loop {
                 match self
                     .connection
@@ -103,8 +103,8 @@ impl SqliteSession {
                     .await
                     .map_err(classify)
                 {
-                    Err(StoreError::Conflict(_)) if began.elapsed() < self.patience / 2 => {
-                        look_away().await
+                    Err(StoreError::Conflict(_)) if asked.elapsed() < self.patience / 2 => {
+                        look_away().await;
                     }
                     begun => break begun?,
                 }

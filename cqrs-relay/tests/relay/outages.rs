@@ -10,6 +10,7 @@ use cqrs_core::{
 use cqrs_outbox::sqlite::SqliteStore;
 use cqrs_relay::{RelayConfig, RelayError};
 use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bed::Bed;
@@ -152,7 +153,8 @@ async fn a_busy_writer_keeps_no_relay_from_its_work() {
     let mut ledger = bed.queue("billing", "account").await;
     bed.save("account", 0..500).await;
     let stop = CancellationToken::new();
-    let writer = tokio::spawn(write_all_the_time(bed.path("shop.db"), stop.clone()));
+    let mut writer = JoinSet::new();
+    writer.spawn(write_all_the_time(bed.path("shop.db"), stop.clone()));
     let shutdown = bed.relay(RelayConfig::default());
     ledger.read(500).await;
     shutdown.drain.cancel();
@@ -160,7 +162,7 @@ async fn a_busy_writer_keeps_no_relay_from_its_work() {
     let status = bed.status().await;
     assert_eq!((status.backlog, status.relays.len()), (0, 0), "{status:?}");
     stop.cancel();
-    writer.await.unwrap();
+    writer.join_next().await.unwrap().unwrap();
 }
 
 /// Tells a relay to stop of whose rows all are sent, and none can be deleted.
