@@ -44,20 +44,15 @@ pub(super) async fn declare_queues(
         declare_queue(channel, dead).await?;
     }
     for cqrs_id in &subscription.cqrs_ids {
-        let direct = |queue: &QueueName| Routing::Direct {
-            queue: queue.clone(),
-            cqrs_id: cqrs_id.clone(),
-        };
-        bind(
-            channel,
-            exchange,
-            queue,
-            &Routing::Broadcast(cqrs_id.clone()),
-        )
-        .await?;
-        bind(channel, exchange, queue, &direct(queue)).await?;
+        for routing in Routing::both(queue, cqrs_id) {
+            bind(channel, exchange, queue, &routing).await?;
+        }
         if let Some(dead) = &subscription.dead_letter_queue {
-            bind(channel, exchange, dead, &direct(dead)).await?;
+            let direct = Routing::Direct {
+                queue: dead.clone(),
+                cqrs_id: cqrs_id.clone(),
+            };
+            bind(channel, exchange, dead, &direct).await?;
         }
     }
     Ok(())
@@ -101,6 +96,33 @@ async fn declare_queue(channel: &Channel, queue: &QueueName) -> Result<(), Trans
         .await
         .map(drop)
         .map_err(|e| error::declaring(e, &format!("the queue `{queue}`")))
+}
+
+/// Removes the bindings of a model.
+pub(super) async fn unbind(
+    channel: &Channel,
+    exchange: &str,
+    queue: &QueueName,
+    cqrs_id: &CqrsId,
+) -> Result<(), TransportError> {
+    for routing in Routing::both(queue, cqrs_id) {
+        let answer = channel.queue_unbind(
+            queue.as_str().into(),
+            exchange.into(),
+            routing.key().into(),
+            FieldTable::default(),
+        );
+        match answer.await {
+            Ok(()) => {}
+            Err(error) if error::is_missing(&error) => {
+                return Err(TransportError::QueueGone {
+                    queue: queue.clone(),
+                });
+            }
+            Err(error) => return Err(error::declaring(error, &format!("the queue `{queue}`"))),
+        }
+    }
+    Ok(())
 }
 
 async fn bind(
