@@ -304,8 +304,10 @@ impl<S: ReplicaStore> Lane<S> {
         let mut wake = woken;
         for (message, answer) in messages.iter().zip(answers) {
             wake |= match answer {
-                // Nothing is done about it before its model goes on.
-                Applied::Waiting(WaitReason::Paused) => false,
+                // Nothing is done about one that is kept for a paused model before that goes on.
+                Applied::Waiting(WaitReason::Paused)
+                | Applied::Skipped(_)
+                | Applied::Dead { .. } => false,
                 Applied::Waiting(_) | Applied::Retrying { .. } => true,
                 Applied::Applied { .. } => {
                     let event = message.event.as_deref();
@@ -314,7 +316,6 @@ impl<S: ReplicaStore> Lane<S> {
                     }
                     event.is_some_and(|event| letters::may_wait(&self.models, &event.cqrs_id))
                 }
-                Applied::Skipped(_) | Applied::Dead { .. } => false,
             };
         }
         if wake {

@@ -185,7 +185,8 @@ impl fmt::Display for Status {
         for model in &self.unknown_models {
             write!(
                 f,
-                "\nUNKNOWN MODEL: events of {} have waited for {} for a worker that knows it",
+                "\nUNKNOWN MODEL: events of {0} have waited for {1} for a worker that knows it: add it to \
+                 cqrs.toml, or end them with `cqrs-replica unbind {0}`",
                 plain(&model.cqrs_id),
                 period(model.waited_seconds),
             )?;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Delivery, DeliveryTag, Transport, TransportError};
-use crate::QueueName;
+use crate::{CqrsId, QueueName};
 
 /// A broker whose queues can be looked into.
 pub trait Browse: Transport {
@@ -28,6 +28,19 @@ pub trait Browse: Transport {
     ///
     /// Cancellation: a dropped call leaves nothing open.
     fn depth(&self, queue: &QueueName) -> impl Future<Output = Result<u64, TransportError>> + Send;
+
+    /// Removes the bindings of a model, so that none of its events comes any more; those that are in the
+    /// queue stay. Bindings that are not there are no error.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueGone`] when there is no such queue; otherwise as connecting.
+    ///
+    /// Cancellation: a dropped call leaves nothing open. The bindings may be gone or not.
+    fn unbind(
+        &self,
+        queue: &QueueName,
+        cqrs_id: &CqrsId,
+    ) -> impl Future<Output = Result<(), TransportError>> + Send;
 }
 
 /// One look into a queue. What it has got and not acknowledged goes back when it ends, in whatever

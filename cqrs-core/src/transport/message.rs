@@ -65,6 +65,18 @@ impl Routing {
             Self::Direct { queue, cqrs_id } => format!("cqrs.{queue}.{cqrs_id}"),
         }
     }
+
+    /// How the events of a model come to a queue.
+    #[cfg(any(feature = "rabbitmq", feature = "embedded"))]
+    pub(crate) fn both(queue: &QueueName, cqrs_id: &CqrsId) -> [Self; 2] {
+        [
+            Self::Broadcast(cqrs_id.clone()),
+            Self::Direct {
+                queue: queue.clone(),
+                cqrs_id: cqrs_id.clone(),
+            },
+        ]
+    }
 }
 
 /// Names a delivery to its subscriber. Tags of one subscriber rise.

@@ -127,7 +127,7 @@ pub struct Subscription {
     pub queue: QueueName,
     /// The queue of its dead letters, declared beside it as django-cqrs does.
     pub dead_letter_queue: Option<QueueName>,
-    /// The models to bind. Bindings are never removed.
+    /// The models to bind. Those of other models stay; [`Browse::unbind`] removes them.
     pub cqrs_ids: Vec<CqrsId>,
     /// How many messages may be unacknowledged.
     pub prefetch: NonZeroU16,

@@ -132,7 +132,7 @@ fn tell(done: &Done<'_>) {
                 warn,
                 done,
                 reason = "unknown_model",
-                "waits for a worker that knows the model"
+                "waits for a worker that knows the model; if none is to, `cqrs-replica unbind` ends its events"
             );
         }
         Applied::Waiting(WaitReason::Paused) => {

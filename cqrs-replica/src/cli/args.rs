@@ -4,7 +4,7 @@
 use std::num::NonZeroU16;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cqrs_core::cli::Options;
+use cqrs_core::{CqrsId, cli::Options};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::diff::DiffCommand;
@@ -55,6 +55,14 @@ pub(super) enum Command {
     /// Compare tables with the master's, tell what is wrong from what is late, and mend it.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Reconcile(Reconcile),
+    /// Stop the events of models that are no longer applied here: remove their bindings from the queue.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[command(after_help = "Example: cqrs-replica unbind invoice")]
+    Unbind {
+        /// The models. None of them may be in cqrs.toml, or the next worker would bind it again.
+        #[arg(required = true, value_name = "ID")]
+        models: Vec<CqrsId>,
+    },
     /// Look after messages that could not be applied.
     #[command(subcommand, name = "dead-letters", visible_alias = "dead")]
     Dead(DeadCommand),

@@ -42,6 +42,8 @@ mod run;
 mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod unbind;
 #[cfg(unix)]
 mod workers;
 
@@ -106,6 +108,10 @@ impl Cli {
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
             Command::Reconcile(arguments) => {
                 Box::pin(reconcile::execute(store, &config, models()?, arguments)).await
+            }
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Unbind { models: cqrs_ids } => {
+                Box::pin(unbind::execute(&config, models()?, cqrs_ids)).await
             }
             Command::Dead(DeadCommand::Broker(command)) => {
                 Box::pin(broker::execute(store, &config, command)).await

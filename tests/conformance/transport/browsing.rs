@@ -1,8 +1,8 @@
 //! Looking into a queue by hand.
 
 use cqrs_core::transport::{
-    Browse, Browser, Delivery, Message, Routing, Subscriber, Subscription, Transport,
-    TransportError,
+    Browse, Browser, Delivery, Message, Outcome, Publisher, Routing, Subscriber, Subscription,
+    Transport, TransportError,
 };
 use cqrs_tests::rabbitmq::unique_queue;
 
@@ -81,4 +81,55 @@ where
     }
     subscriber.close().await;
     fixture.clean(&[&billing.queue]).await;
+}
+
+pub(crate) async fn a_model_that_is_unbound_comes_no_more<F: Fixture>(fixture: F)
+where
+    F::Transport: Browse,
+{
+    let both = Subscription {
+        cqrs_ids: vec![cqrs_id("account"), cqrs_id("invoice")],
+        ..subscription(10)
+    };
+    let transport = fixture.transport();
+    let mut subscriber = transport.subscriber(&both).await.unwrap();
+    transport
+        .unbind(&both.queue, &cqrs_id("invoice"))
+        .await
+        .unwrap();
+    // Once more changes nothing.
+    transport
+        .unbind(&both.queue, &cqrs_id("invoice"))
+        .await
+        .unwrap();
+    let sent: Vec<Message> = messages(0..3)
+        .into_iter()
+        .zip([
+            Routing::Broadcast(cqrs_id("invoice")),
+            Routing::Direct {
+                queue: both.queue.clone(),
+                cqrs_id: cqrs_id("invoice"),
+            },
+            Routing::Broadcast(cqrs_id("account")),
+        ])
+        .map(|(message, routing)| Message { routing, ..message })
+        .collect();
+    let mut publisher = transport.publisher().await.unwrap();
+    let outcomes = publisher.publish(&sent).await.unwrap();
+    assert_eq!(outcomes[2], Outcome::Confirmed);
+    publisher.close().await;
+    // They are in a queue in the order in which they were sent.
+    let first = subscriber.next().await.unwrap();
+    assert_eq!(numbers(&[first]), [2]);
+    subscriber.close().await;
+
+    let missing = unique_queue("missing");
+    let Err(error) = transport.unbind(&missing, &cqrs_id("account")).await else {
+        // RabbitMQ takes away what is not there.
+        return;
+    };
+    assert!(
+        matches!(error, TransportError::QueueGone { .. }),
+        "{error:?}"
+    );
 }

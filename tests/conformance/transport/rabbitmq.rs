@@ -111,6 +111,7 @@ conformance!(Server:
     routing::the_dead_letter_queue_takes_direct_messages,
     browsing::looking_leaves_everything_where_it_is,
     browsing::a_queue_that_is_not_there_cannot_be_looked_into,
+    browsing::a_model_that_is_unbound_comes_no_more,
     confirms::unroutable_messages_are_told_apart,
     confirms::messages_that_share_an_id_are_told_apart,
     confirms::unroutable_and_routable_messages_mix_in_a_batch,

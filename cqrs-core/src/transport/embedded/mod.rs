@@ -131,4 +131,12 @@ impl Browse for Embedded {
     async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
         Self::depth(self, queue).await
     }
+
+    async fn unbind(&self, queue: &QueueName, cqrs_id: &CqrsId) -> Result<(), TransportError> {
+        let mut connection = Connection::open(&self.shared.config).await?;
+        let exchange = &self.shared.config.exchange;
+        topology::unbind(&mut connection, exchange, queue, cqrs_id).await?;
+        connection.close().await;
+        Ok(())
+    }
 }

@@ -36,6 +36,7 @@ statements! {
     RENEW = "renew",
     SWEEP_TEMPORARY = "sweep_temporary",
     SYNC_LESS = "sync_less",
+    UNBIND_QUEUE = "unbind_queue",
     USE_WAL = "use_wal",
 }
 

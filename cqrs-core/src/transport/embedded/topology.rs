@@ -46,23 +46,42 @@ pub(super) async fn declare_queues(
         None => None,
     };
     for cqrs_id in &subscription.cqrs_ids {
-        let direct = |queue: &QueueName| Routing::Direct {
-            queue: queue.clone(),
-            cqrs_id: cqrs_id.clone(),
-        };
-        bind(
-            connection,
-            exchange,
-            queue_id,
-            &Routing::Broadcast(cqrs_id.clone()),
-        )
-        .await?;
-        bind(connection, exchange, queue_id, &direct(queue)).await?;
+        for routing in Routing::both(queue, cqrs_id) {
+            bind(connection, exchange, queue_id, &routing).await?;
+        }
         if let Some((dead, dead_id)) = dead {
-            bind(connection, exchange, dead_id, &direct(dead)).await?;
+            let direct = Routing::Direct {
+                queue: dead.clone(),
+                cqrs_id: cqrs_id.clone(),
+            };
+            bind(connection, exchange, dead_id, &direct).await?;
         }
     }
     Ok(queue_id)
+}
+
+/// Removes the bindings of a model.
+pub(super) async fn unbind(
+    connection: &mut Connection,
+    exchange: &str,
+    queue: &QueueName,
+    cqrs_id: &CqrsId,
+) -> Result<(), TransportError> {
+    let queue_id = find_queue(connection, queue).await?;
+    let queue_id = queue_id.ok_or_else(|| TransportError::QueueGone {
+        queue: queue.clone(),
+    })?;
+    let mut tx = connection.begin().await?;
+    for routing in Routing::both(queue, cqrs_id) {
+        sqlx::query(sql::UNBIND_QUEUE)
+            .bind(exchange)
+            .bind(routing.key())
+            .bind(queue_id)
+            .execute(&mut *tx)
+            .await
+            .map_err(classify)?;
+    }
+    tx.commit().await.map_err(classify)
 }
 
 /// Declares a temporary queue and its bindings, inside the caller's transaction, and answers with its

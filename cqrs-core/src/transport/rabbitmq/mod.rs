@@ -140,4 +140,15 @@ impl Browse for RabbitMq {
     async fn depth(&self, queue: &QueueName) -> Result<u64, TransportError> {
         Self::depth(self, queue).await
     }
+
+    async fn unbind(&self, queue: &QueueName, cqrs_id: &CqrsId) -> Result<(), TransportError> {
+        self.in_time(async {
+            let connection = Connection::open(&self.config, "unbind").await?;
+            let exchange = &self.config.exchange;
+            let answer = topology::unbind(connection.channel(), exchange, queue, cqrs_id).await;
+            connection.close().await;
+            answer
+        })
+        .await
+    }
 }

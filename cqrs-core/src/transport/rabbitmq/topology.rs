@@ -66,20 +66,16 @@ pub(super) async fn declare_queues(
     config: &RabbitMqConfig,
     subscription: &Subscription,
 ) -> Result<(), TransportError> {
-    let direct = |queue: &QueueName| {
-        let queue = queue.clone();
-        let of = move |cqrs_id: &CqrsId| Routing::Direct {
-            queue: queue.clone(),
-            cqrs_id: cqrs_id.clone(),
-        };
-        subscription.cqrs_ids.iter().map(of)
-    };
-    let broadcasts = subscription.cqrs_ids.iter().cloned();
     let queue = &subscription.queue;
-    let keys = broadcasts.map(Routing::Broadcast).chain(direct(queue));
+    let keys = subscription.cqrs_ids.iter().flat_map(|cqrs_id| Routing::both(queue, cqrs_id));
     declare_queue(connection, config, queue, keys.collect()).await?;
     if let Some(dead) = &subscription.dead_letter_queue {
-        declare_queue(connection, config, dead, direct(dead).collect()).await?;
+        let direct = |cqrs_id: &CqrsId| Routing::Direct {
+            queue: dead.clone(),
+            cqrs_id: cqrs_id.clone(),
+        };
+        let keys = subscription.cqrs_ids.iter().map(direct);
+        declare_queue(connection, config, dead, keys.collect()).await?;
     }
     Ok(())
 }
@@ -199,6 +195,33 @@ pub(super) async fn declare_temporary(
 
 /// After so many milliseconds without a consumer a temporary queue goes.
 const UNUSED: i32 = 60_000;
+
+/// Removes the bindings of a model.
+pub(super) async fn unbind(
+    channel: &Channel,
+    exchange: &str,
+    queue: &QueueName,
+    cqrs_id: &CqrsId,
+) -> Result<(), TransportError> {
+    for routing in Routing::both(queue, cqrs_id) {
+        let answer = channel.queue_unbind(
+            queue.as_str().into(),
+            exchange.into(),
+            routing.key().into(),
+            FieldTable::default(),
+        );
+        match answer.await {
+            Ok(()) => {}
+            Err(error) if error::is_missing(&error) => {
+                return Err(TransportError::QueueGone {
+                    queue: queue.clone(),
+                });
+            }
+            Err(error) => return Err(error::declaring(error, &format!("the queue `{queue}`"))),
+        }
+    }
+    Ok(())
+}
 
 async fn bind(
     connection: &Connection,
