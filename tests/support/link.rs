@@ -13,6 +13,7 @@ use tokio::{
 pub struct Link {
     address: String,
     whole: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
     _forwarding: JoinSet<()>,
 }
 
@@ -25,11 +26,13 @@ impl Link {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (whole, state) = watch::channel(true);
+        let (silent, hush) = watch::channel(false);
         let mut forwarding = JoinSet::new();
-        forwarding.spawn(forward(listener, server.to_owned(), state));
+        forwarding.spawn(forward(listener, server.to_owned(), state, hush));
         Ok(Self {
             address,
             whole,
+            silent,
             _forwarding: forwarding,
         })
     }
@@ -49,6 +52,11 @@ impl Link {
         self.whole.send_replace(false);
     }
 
+    /// Loses all that is sent from now on, for good: the connections stay, and nobody hears of it.
+    pub fn silence(&self) {
+        self.silent.send_replace(true);
+    }
+
     /// Forwards again.
     pub fn mend(&self) {
         self.whole.send_replace(true);
@@ -64,14 +72,24 @@ pub fn server(url: &str) -> Result<&str> {
     Ok(rest.split('/').next().unwrap_or(rest))
 }
 
-async fn forward(listener: TcpListener, server: String, state: watch::Receiver<bool>) {
+async fn forward(
+    listener: TcpListener,
+    server: String,
+    state: watch::Receiver<bool>,
+    hush: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((mut near, _)) = listener.accept().await {
-        let (server, mut state) = (server.clone(), state.clone());
+        let (server, mut state, mut hush) = (server.clone(), state.clone(), hush.clone());
         connections.spawn(async move {
             let through = async {
                 let mut far = TcpStream::connect(server).await?;
-                copy_bidirectional(&mut near, &mut far).await
+                let silent = async { drop(hush.wait_for(|silent| *silent).await) };
+                tokio::select! {
+                    biased;
+                    () = silent => std::future::pending().await,
+                    copied = copy_bidirectional(&mut near, &mut far) => copied,
+                }
             };
             // Whichever ends first; both ends are closed by it.
             tokio::select! {
