@@ -1,5 +1,7 @@
 //! Deleting what a replica should not have.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chrono::DateTime;
 use cqrs_core::{
@@ -33,9 +35,13 @@ pub(crate) async fn remove<R: ReplicaReader, S: ReplicaSession>(
         .map(|known| known.instance_pk.clone())
         .collect();
     if !tombstones.is_empty() {
-        reader.forget_deletes(table, &tombstones).await?;
+        reader.undo_deletes(table, &tombstones).await?;
     }
-    let policy = ApplyPolicy::new(table.queue.clone());
+    let policy = ApplyPolicy {
+        // What has changed since it was looked at stays, however recently.
+        clock_tolerance: Duration::ZERO,
+        ..ApplyPolicy::new(table.queue.clone())
+    };
     let deletes: Vec<_> = rows
         .into_iter()
         .map(|(key, known)| delete(&table.cqrs_id, key, &table.queue, known.as_ref()))

@@ -121,6 +121,47 @@ async fn every_kind_is_found_and_repaired_by_rabbitmq() -> Result<()> {
     every_kind_is_found_and_repaired(World::servers().await?.by_the_broker()).await
 }
 
+/// While a sync is on its way, nothing older comes before it.
+async fn what_is_repaired_is_known_until_the_sync_comes(world: World) -> Result<()> {
+    let (relay, worker) = running(&world)?;
+    world.save(1..=2, "first").await?;
+    world.arrived("first", 2).await?;
+    relay.terminate().await?;
+    let replica = &world.stack.replica;
+    replica
+        .execute("delete from account_copy where id = 1")
+        .await?;
+    replica
+        .execute(
+            "update cqrs_replica_state set revision = 5, deleted_at = applied_at \
+             where instance_pk = '1'",
+        )
+        .await?;
+    let repaired = world.reconcile(&["--repair", "--patience", "2s"]).await?;
+    ensure!(
+        repaired.code == 1 && repaired.kinds() == [(1, "missing")],
+        "{repaired:?}"
+    );
+    let known = "select cast(revision as text) from cqrs_replica_state where instance_pk = '1'";
+    ensure!(replica.number(known).await? == 5);
+    let relay = world.relay()?;
+    world.arrived("first", 2).await?;
+    world.expect_equal().await?;
+    worker.terminate().await?;
+    relay.terminate().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_repaired_is_known_until_the_sync_comes_embedded() -> Result<()> {
+    what_is_repaired_is_known_until_the_sync_comes(World::embedded().await?).await
+}
+
+#[cfg(feature = "servers")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_repaired_is_known_until_the_sync_comes_on_servers() -> Result<()> {
+    what_is_repaired_is_known_until_the_sync_comes(World::servers().await?).await
+}
+
 /// A master that lacks most of the rows is the wrong one, or not restored yet.
 async fn a_master_without_the_rows_does_not_empty_the_table(world: World) -> Result<()> {
     let (relay, worker) = running(&world)?;

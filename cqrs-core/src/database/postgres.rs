@@ -173,19 +173,28 @@ pub async fn migrate(config: &PostgresConfig, set: &MigrationSet) -> Result<(), 
 /// Refuses a database whose schema is not the one this program knows.
 ///
 /// # Errors
-/// [`StoreError::Schema`] with the remedy, or a failure of the connection.
+/// [`StoreError::Schema`] with the remedy, or a failure of the connection, also when there is no answer
+/// within 15 s.
 pub async fn check_schema(
     connection: &mut PgConnection,
     set: &MigrationSet,
 ) -> Result<(), StoreError> {
-    match sqlx::query_as(set.applied()).fetch_one(connection).await {
-        Ok(applied) => set.check(applied),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
-            Err(set.missing("missing", Some(error)))
+    let check = async {
+        match sqlx::query_as(set.applied()).fetch_one(connection).await {
+            Err(sqlx::Error::Database(error))
+                if error.code().as_deref() == Some(UNDEFINED_TABLE) =>
+            {
+                Ok(Err(set.missing("missing", Some(error))))
+            }
+            applied => applied.map(|applied| set.check(applied)),
         }
-        Err(error) => Err(classify(error)),
-    }
+    };
+    within(CHECK_LIMIT, classify, check).await?
 }
+
+/// How long a look at the migrations may take: a connection that is cut off without a word must not
+/// hold up its task.
+const CHECK_LIMIT: Duration = Duration::from_secs(15);
 
 /// The parameters of a URL that the driver reads. Of another one it logs the value, and goes on.
 const PARAMETERS: &[&str] = &[

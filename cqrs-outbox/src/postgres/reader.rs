@@ -8,6 +8,7 @@ use cqrs_core::{
         checked,
         condition::Bound,
         postgres::{check_schema, classify, connect, is_of_data},
+        within,
     },
     filter::Filter,
 };
@@ -67,11 +68,9 @@ impl PostgresStore {
         check_schema(&mut connection, &MIGRATIONS).await?;
         let patience = self.config.lock_timeout.min(LOCK_PATIENCE);
         let patience = patience.as_millis().to_string();
-        sqlx::query(sql::SOURCE_SESSION)
-            .bind(patience)
-            .execute(&mut connection)
-            .await
-            .map_err(classify)?;
+        let session = sqlx::query(sql::SOURCE_SESSION).bind(patience);
+        let limit = self.config.statement_timeout + self.config.connect_timeout;
+        within(limit, classify, session.execute(&mut connection)).await?;
         Ok(connection)
     }
 }

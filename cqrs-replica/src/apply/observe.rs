@@ -8,6 +8,7 @@
 //! | `cqrs_replica_stuck_total` | `cqrs_id`; failures of events that have failed 30 times before |
 //! | `cqrs_replica_gaps_total` | none; counts revisions passed over |
 //! | `cqrs_replica_expired_total` | `cqrs_id`; applied past their time to live |
+//! | `cqrs_replica_rows_passed_over_total` | `write`: `upsert`, `delete`; rows that a trigger kept as they were |
 //! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated |
 
 use metrics::counter;

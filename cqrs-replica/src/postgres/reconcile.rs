@@ -274,16 +274,16 @@ impl ReplicaReader for PostgresReader {
         Ok(WorkersSeen::of(rows))
     }
 
-    async fn forget_deletes(
+    async fn undo_deletes(
         &mut self,
         table: &ReconcileTable,
         instance_pks: &[String],
     ) -> Result<u64, StoreError> {
-        let forget = sqlx::query(sql::FORGET_DELETES)
+        let undo = sqlx::query(sql::UNDO_DELETES)
             .bind(table.queue.as_str())
             .bind(table.cqrs_id.as_str())
             .bind(instance_pks);
-        let done = run(self.limit, forget.execute(&mut self.connection)).await?;
+        let done = run(self.limit, undo.execute(&mut self.connection)).await?;
         Ok(done.rows_affected())
     }
 

@@ -27,7 +27,7 @@ statements! {
     LETTERS_PAGE = "letters_page",
     PURGE_LETTERS = "purge_letters",
     END_PROCESS = "end_process",
-    FORGET_DELETES = "forget_deletes",
+    UNDO_DELETES = "undo_deletes",
     FORGET_WORKERS = "forget_workers",
     HELD = "held",
     HELD_SINCE = "held_since",

@@ -55,8 +55,11 @@ pub(super) async fn write(
             values: Vec::new(),
         });
         for json in texts(plan, &plan.key, rows)? {
-            let delete = sqlx::query(checked(&sql)).bind(json);
-            try_run(limit, delete.execute(&mut *connection)).await?;
+            let delete = sqlx::query_scalar(checked(&sql)).bind(json);
+            let left: i64 = try_run(limit, delete.fetch_one(&mut *connection)).await?;
+            if let Ok(left @ 1..) = u64::try_from(left) {
+                plan.passed_over("delete", left);
+            }
         }
     }
     for (columns, rows) in plan.by_columns(&writes.rows) {
@@ -79,12 +82,14 @@ fn delete(plan: &TablePlan) -> String {
         "json_populate_recordset(null::{}, $1::text::json) as r",
         plan.table
     );
-    // A join comes in any order, so the rows are locked first, in the order of their keys.
+    // A join comes in any order, so the rows are locked first, in the order of their keys. What is locked
+    // and not gone then, a trigger has passed over.
     format!(
         "-- cqrs-replica: delete\nwith locked as (\n\
-         select from {table} as t join {rows} on {key}\norder by {order} for update of t\n)\n\
-         delete from {table} as t\nusing {rows}\n\
-         where {key} and (select count(*) from locked) > 0",
+         select from {table} as t join {rows} on {key}\norder by {order} for update of t\n),\n\
+         gone as (\ndelete from {table} as t\nusing {rows}\n\
+         where {key} and (select count(*) from locked) > 0\nreturning 1\n)\n\
+         select (select count(*) from locked) - (select count(*) from gone)",
         key = key_is(plan, "t", "r"),
         order = plan.list(&plan.key, "t."),
         table = plan.table,

@@ -112,12 +112,13 @@ pub trait ReplicaReader: Send {
         queue: &QueueName,
     ) -> impl Future<Output = Result<WorkersSeen, StoreError>> + Send;
 
-    /// Forgets that these instances were deleted, so that a sync of an earlier revision brings them
-    /// back. Answers how many tombstones there were.
+    /// Takes back that these instances were deleted, so that a sync of the same revision, or a forced one
+    /// of an earlier revision, brings them back, and a delete takes a row that is there all the same.
+    /// Answers how many tombstones there were.
     ///
     /// # Errors
     /// A failure of the database.
-    fn forget_deletes(
+    fn undo_deletes(
         &mut self,
         table: &ReconcileTable,
         instance_pks: &[String],

@@ -41,14 +41,15 @@ where
     let (forced, plain): (Vec<_>, Vec<_>) = lacking.into_iter().partition(|row| is_ahead(row));
     for (rows, forced) in [(plain, false), (forced, true)] {
         for batch in rows.chunks(BATCH) {
-            // A tombstone at the master's revision, or above it, would hold up the sync.
+            // A tombstone at the master's revision, or above it, would hold up the sync. Should the sync
+            // not come, the instance is missing as before, and still known by its revision.
             let dead: Vec<_> = batch
                 .iter()
                 .filter(|row| row.known.as_ref().is_some_and(|known| known.deleted))
                 .map(|row| row.instance_pk.clone())
                 .collect();
             if !dead.is_empty() {
-                sides.reader.forget_deletes(sides.table, &dead).await?;
+                sides.reader.undo_deletes(sides.table, &dead).await?;
             }
             let keys = batch.iter().map(|row| row.key.clone()).collect();
             let sent = sides.master.send_again(sides.cqrs_id, queue, keys, forced);

@@ -24,7 +24,7 @@ statements! {
     DISCARD_LETTERS = "discard_letters",
     LETTERS_PAGE = "letters_page",
     PURGE_LETTERS = "purge_letters",
-    FORGET_DELETES = "forget_deletes",
+    UNDO_DELETES = "undo_deletes",
     FORGET_WORKERS = "forget_workers",
     HELD = "held",
     HELD_SINCE = "held_since",

@@ -114,16 +114,37 @@ async fn run(
     statement: &Statement<'_>,
 ) -> Result<(), Failed> {
     let mut query = sqlx::query(checked(&statement.sql));
-    for (&column, part) in plan.key.iter().zip(key_parts(statement.row.key)) {
-        query = value(plan, column, &part)?.bind(query);
+    let key = key_parts(statement.row.key);
+    for (&column, part) in plan.key.iter().zip(&key) {
+        query = value(plan, column, part)?.bind(query);
     }
     for (column, json) in &statement.row.values {
         query = value(plan, *column, RawValue::get(json))?.bind(query);
     }
-    let done = try_run(limit, query.execute(connection)).await?;
+    let done = try_run(limit, query.execute(&mut *connection)).await?;
+    if done.rows_affected() > 0 {
+        return Ok(());
+    }
     if statement.writes {
-        plan.check_written(&plan.key, (1, done.rows_affected()), statement.every_row)
-            .map_err(refused)?;
+        let values = statement.row.values.iter().map(|(column, _)| *column);
+        let columns: Vec<usize> = plan.key.iter().copied().chain(values).collect();
+        return plan
+            .check_written(&columns, (1, 0), statement.every_row)
+            .map_err(refused);
+    }
+    let there: Arc<str> = format!(
+        "-- cqrs-replica: is_there\nselect 1 from {} as t where {}",
+        plan.table,
+        key_is(plan, "t")
+    )
+    .into();
+    let mut query = sqlx::query(checked(&there));
+    for (&column, part) in plan.key.iter().zip(&key) {
+        query = value(plan, column, part)?.bind(query);
+    }
+    let left = try_run(limit, query.fetch_all(connection)).await?;
+    if !left.is_empty() {
+        plan.passed_over("delete", left.len() as u64);
     }
     Ok(())
 }

@@ -179,6 +179,10 @@ impl TablePlan {
         }
         if own.is_empty() {
             if !every_row {
+                // A table of nothing but its key has nothing to update.
+                if columns.len() > self.key.len() {
+                    self.passed_over("upsert", (rows as u64).saturating_sub(written));
+                }
                 return Ok(());
             }
             let error = "a trigger has kept a row from being written";
@@ -190,6 +194,19 @@ impl TablePlan {
             self.list(&own, "")
         );
         Err(Fault::new(Reason::Constraint, error))
+    }
+}
+
+impl TablePlan {
+    /// Rows that a trigger of the table has kept as they were: that may be what it is for.
+    pub(crate) fn passed_over(&self, write: &'static str, rows: u64) {
+        metrics::counter!("cqrs_replica_rows_passed_over_total", "write" => write).increment(rows);
+        tracing::warn!(
+            table = self.table,
+            write,
+            rows,
+            "a trigger of the table has kept rows as they were"
+        );
     }
 }
 

@@ -57,6 +57,9 @@ pub(super) trait Fixture: Sized + Send + Sync + 'static {
     /// Makes two tables, `hen` and `egg`, whose rows refer to each other by these rules.
     fn circle(&self, rules: &str) -> impl Future<Output = ()> + Send;
 
+    /// Statements that put a trigger on a table which keeps this write from each row.
+    fn pass_over(table: &str, write: &str) -> String;
+
     /// Of a replica here, by the tests' own pool.
     fn freshness(&self, queue: QueueName, kept: Vec<CqrsId>) -> Freshness;
 
@@ -424,6 +427,7 @@ macro_rules! suite {
             freshness::whoever_looks_may_be_dropped_at_any_moment,
             spans::a_handlers_lines_know_their_event,
             spans::what_became_of_an_event_is_said_with_its_correlation,
+            spans::rows_that_a_trigger_keeps_are_counted_in_the_log,
             schema::every_statement_prepares,
             schema::migrating_again_changes_nothing,
             schema::a_database_without_the_tables_is_refused,

@@ -64,6 +64,15 @@ impl Fixture for Database {
     const NEGATIVE_LENGTH: &'static str = "-1 days -02:00:00";
     const CASELESS: (&'static str, &'static str) = ("create extension citext", "citext");
 
+    fn pass_over(table: &str, write: &str) -> String {
+        format!(
+            "create or replace function pass_over() returns trigger language plpgsql
+             as $$ begin return null; end $$;
+             create trigger pass_over_{write} before {write} on {table} for each row
+             execute function pass_over();"
+        )
+    }
+
     async fn new() -> Self {
         let database = Self::empty().await;
         database.migrate().await.unwrap();

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tracing::{Subscriber, instrument::WithSubscriber, level_filters::LevelFilter};
 
 use super::{
-    fixture::{ACCOUNT, APPLIED, Fixture, Replica, attempts, id, table},
-    message::{Message, account},
+    fixture::{ACCOUNT, APPLIED, Fixture, Replica, assert_eq_rows, attempts, id, table},
+    message::{Message, account, gone},
     recorder::{SEEN, Script, recorded},
 };
 
@@ -161,4 +161,38 @@ pub(super) async fn what_became_of_an_event_is_said_with_its_correlation<F: Fixt
         ["c-0", "c-3"],
         "of the table and of the retried letter"
     );
+}
+
+/// A trigger may keep rows as they are, and is told of.
+pub(super) async fn rows_that_a_trigger_keeps_are_counted_in_the_log<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    replica
+        .apply(&[account(1, 0, "a"), account(2, 0, "b")])
+        .await;
+    for write in ["insert", "delete"] {
+        replica
+            .fixture
+            .execute(&F::pass_over("account", write))
+            .await;
+    }
+    let lines = Lines::default();
+    let batch = [
+        gone(1, 1),
+        gone(3, 1),
+        account(2, 1, "c"),
+        account(4, 0, "d"),
+    ];
+    let answers = replica.apply(&batch).with_subscriber(lines.subscriber());
+    assert_eq!(answers.await, [APPLIED; 4]);
+    let kept = replica.rows("select name from account order by id").await;
+    assert_eq_rows(&kept, &["a", "b"]);
+    let said = lines.saying("a trigger of the table has kept rows as they were");
+    let count = |write: &str| -> u64 {
+        let lines = said.iter().filter(|line| line["fields"]["write"] == write);
+        lines
+            .filter_map(|line| line["fields"]["rows"].as_u64())
+            .sum()
+    };
+    // 3 was never there.
+    assert_eq!((count("delete"), count("upsert")), (1, 2), "{said:?}");
 }

@@ -60,6 +60,13 @@ impl Fixture for Database {
     const NEGATIVE_LENGTH: &'static str = "-P1DT02H";
     const CASELESS: (&'static str, &'static str) = ("select 1", "text collate nocase");
 
+    fn pass_over(table: &str, write: &str) -> String {
+        format!(
+            "create trigger pass_over_{write} before {write} on {table}
+             begin select raise(ignore); end;"
+        )
+    }
+
     async fn new() -> Self {
         let database = Self::empty().await;
         database.migrate().await.unwrap();

@@ -254,3 +254,37 @@ pub(super) async fn what_was_removed_by_mistake_comes_back<E: Engine>() {
     assert_eq!(again.json()["loaded"], 9, "{again:?}");
     assert_eq!(site.account().await, before);
 }
+
+/// Also what is replaced between the look at it and the delete, within a moment of its predecessor.
+#[cfg(feature = "servers")]
+pub(super) async fn what_changes_at_the_last_moment_is_spared<E: Engine>() {
+    use sqlx::Connection;
+
+    let site = ten::<E>().await;
+    let listed = site.run(&["deleted-diff", "-c", "account"]).ok();
+    let header = listed.lines().next().unwrap().to_owned();
+    let mut other = sqlx::PgConnection::connect(site.database.url())
+        .await
+        .unwrap();
+    let mut open = other.begin().await.unwrap();
+    let newer = "update cqrs_replica_state
+                 set revision = revision + 1, updated = updated + interval '1 second'
+                 where instance_pk = '3'";
+    sqlx::query(newer).execute(&mut *open).await.unwrap();
+    let mut deleting = site.program(&["deleted-sync", "--json"]).spawn().unwrap();
+    let mut stdin = deleting.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, format!("{header}\n[3]\n[]\n").as_bytes()).unwrap();
+    drop(stdin);
+    let waiting = "select 'yes' from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    while site.rows(waiting).await.is_empty() {
+        let ended = deleting.try_wait().unwrap();
+        assert!(ended.is_none(), "it has ended without a wait: {ended:?}");
+    }
+    open.commit().await.unwrap();
+    let output = deleting.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let ended: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let expected = json!({"deleted": 0, "spared": 1, "absent": 0, "failed": 0});
+    assert_eq!(ended, expected);
+}

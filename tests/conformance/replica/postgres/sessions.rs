@@ -13,6 +13,7 @@ use cqrs_replica::{
     Applied, Failure, Handler, Model, ReplicaSession, ReplicaStore, TableModel, WaitReason,
     postgres::{PostgresConfig, PostgresReplica},
 };
+use cqrs_tests::link::{self, Condition, Link};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -347,4 +348,22 @@ async fn a_wait_outlives_its_connections() {
     for answer in waits.join_all().await {
         answer.unwrap();
     }
+}
+
+/// A connection that is cut off without a word before its first statement.
+#[tokio::test]
+async fn a_silent_database_is_not_waited_for_for_ever() {
+    let database = Database::new().await;
+    let url = database.database.url();
+    let link = Link::to(link::server(url).unwrap()).await.unwrap();
+    let mut config = database.config();
+    config.url = cqrs_core::SecretUrl::new(link.url(url).unwrap());
+    let mut connection = cqrs_core::database::postgres::connect(&config)
+        .await
+        .unwrap();
+    link.set(Condition::HalfOpen);
+    let checked = cqrs_outbox::capture::Capture::captured(&mut connection);
+    let checked = tokio::time::timeout(Duration::from_mins(1), checked).await;
+    let error = checked.expect("it ends by itself").unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }

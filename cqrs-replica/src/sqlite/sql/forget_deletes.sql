@@ -1,5 +1,0 @@
--- cqrs-replica: forget_deletes
--- Tombstones that a sync from the master is to replace, whatever its revision.
-delete from cqrs_replica_state
-where queue = ?1 and cqrs_id = ?2 and instance_pk in (select value from json_each(?3))
-  and deleted_at is not null
