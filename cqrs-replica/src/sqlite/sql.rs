@@ -23,6 +23,7 @@ statements! {
     DESCRIBE_REFERRING = "describe_referring",
     DISCARD_LETTERS = "discard_letters",
     LETTERS_PAGE = "letters_page",
+    LETTER_GROUPS = "letter_groups",
     PURGE_LETTERS = "purge_letters",
     FORGET_DELETES = "forget_deletes",
     FORGET_WORKERS = "forget_workers",
