@@ -161,7 +161,7 @@ fn every_command_of_the_documentation_is_taken() {
 #[test]
 fn the_dependencies_that_readme_names_are_there() {
     let page = pages::read("README.md").unwrap();
-    let block = pages::sample(&page, "toml", "[dependencies]").unwrap();
+    let block = pages::sample(&page, "toml Cargo.toml", "[dependencies]").unwrap();
     let root = pages::read("Cargo.toml").unwrap();
     for line in block.lines().filter(|line| line.contains(" = {")) {
         let (name, rest) = line.split_once(" = ").unwrap();
