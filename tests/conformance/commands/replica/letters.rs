@@ -121,7 +121,7 @@ pub(super) async fn what_is_purged_is_gone_for_good<E: Engine>() {
     );
     let nothing = site.run(&["dead-letters", "purge", "4711", "--yes"]);
     assert!(
-        nothing.code == 1 && nothing.stderr.contains("not there"),
+        nothing.code == 1 && nothing.stderr.contains("there is no letter 4711"),
         "{nothing:?}"
     );
 }
