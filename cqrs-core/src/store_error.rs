@@ -13,7 +13,7 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 
     /// Deadlock, serialization failure or lock timeout: the statement had no effect; run it again.
-    #[error("the statement lost against a concurrent one")]
+    #[error("another transaction was in the way")]
     Conflict(#[source] Box<dyn Error + Send + Sync>),
 
     /// The tables are not those this program knows.

@@ -1,4 +1,45 @@
 //! The master side: record changes inside your own transaction, and the store behind the relay.
+//!
+//! # Start here
+//!
+//! A service that owns rows needs four names:
+//!
+//! * [`Master`], derived or written by hand: what replicas see of a struct;
+//! * [`Change`]: what happened to an instance;
+//! * [`record`] (and [`record_all`], [`bulk_create`], …): writes the event in your open transaction;
+//! * [`Recorder`]: the same with settings for all models, such as a time to live.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "derive", feature = "postgres"))]
+//! # mod example {
+//! use cqrs_outbox::{self as outbox, Change, Master};
+//!
+//! #[derive(Master)]
+//! #[master(cqrs_id = "account")]
+//! struct Account {
+//!     #[master(key)]
+//!     id: i64,
+//!     status: String,
+//! }
+//!
+//! async fn close(pool: &sqlx::PgPool, id: i64) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut tx = pool.begin().await?;
+//!     sqlx::query("update accounts set status = 'closed' where id = $1").bind(id).execute(&mut *tx).await?;
+//!     let account = Account { id, status: "closed".to_owned() };
+//!     outbox::record(&mut tx, Change::saved(&account)).await?;
+//!     Ok(tx.commit().await?)
+//! }
+//! # }
+//! ```
+//!
+//! The tables are made by [`migrate`], or `cqrs-relay migrate`. What else is here is for the relay and for tools:
+//! [`OutboxStore`] with its rows, leases and settlements, and the modules.
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `postgres`, `sqlite` | the database; none by default, both may be on |
+//! | `derive` | `#[derive(Master)]` |
+//! | `tls` | TLS to the database |
 
 mod about;
 mod bulk;

@@ -169,7 +169,7 @@ pub trait OutboxSession: Send + 'static {
         held: &[(Slot, Epoch)],
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// How much lies in the outbox, quickly however much that is.
+    /// The size of the backlog; answers quickly, however large it is.
     fn backlog(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
 
     /// Dead rows, newest first.

@@ -13,6 +13,19 @@
 //! | process killed or paused | others take over its slots when the lease has run out |
 //! | a connection fails for longer than the lease | others that can take over its slots, until it works |
 //!
+//! # Start here
+//!
+//! The binary needs no code: `[master]` and `[broker]` in `cqrs.toml`, then `cqrs-relay migrate` and `cqrs-relay run`.
+//! Inside of a service it is [`Relay`] with a [`RelayConfig`]. A service whose models have code of their own gets all
+//! commands with `cli::main_with`.
+//!
+//! | feature, all on by default | what it brings |
+//! |---|---|
+//! | `postgres`, `sqlite` | the database |
+//! | `rabbitmq`, `embedded` | the broker |
+//! | `cli` | the commands |
+//! | `tls` | TLS to database and broker |
+//!
 //! Metrics: see [`metrics`].
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

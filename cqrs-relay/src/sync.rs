@@ -68,7 +68,12 @@ pub struct SyncDone {
 
 impl fmt::Display for SyncDone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} instances to be sent", self.synced)?;
+        let s = if self.synced == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{} instance{s} recorded for the relay to send",
+            self.synced
+        )?;
         for (count, what) in [
             (self.failed, "failed"),
             (self.gone, "not there, or not for replicas"),

@@ -13,10 +13,14 @@
 //! ```
 
 mod broker;
+mod groups;
 mod shown;
+mod waiting;
 
 pub use broker::{BrokerLetter, BrokerListing, ImportError, broker_import, broker_list};
+pub use groups::{Group, Groups};
 pub use shown::{Body, Listing, Shown, ShownWithBody};
+pub use waiting::{Retried, retry_and_wait};
 
 use cqrs_core::{QueueName, StoreError};
 
@@ -121,8 +125,25 @@ pub async fn show<S: ReplicaStore>(
     Ok(letter)
 }
 
-/// Makes dead letters, and those in backoff, due now; a running worker takes them up within a
-/// second. Answers how many.
+/// Letters by the way in which they failed, the largest group first.
+///
+/// # Errors
+/// A failure of the database.
+///
+/// Cancellation: safe.
+pub async fn groups<S: ReplicaStore>(
+    store: &S,
+    queue: &QueueName,
+    filter: &LetterFilter,
+) -> Result<Groups, StoreError> {
+    let mut session = store.session().await?;
+    let groups = session.letter_groups(queue, filter, None).await?;
+    session.close().await;
+    Ok(groups.into())
+}
+
+/// Queues dead letters for another attempt, and named ones also from backoff or when they were discarded; a running
+/// worker takes them up within a second. Answers how many.
 ///
 /// # Errors
 /// A failure of the database.

@@ -33,7 +33,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Unreadable,
         Self::MissingColumn,
         Self::MissingField,

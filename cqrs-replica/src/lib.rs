@@ -1,4 +1,43 @@
 //! The replica side: applies a master's events to your database, once each and in order.
+//!
+//! # Start here
+//!
+//! A table that follows a master's needs no code: `[[replica.model]]` in `cqrs.toml` and the binary `cqrs-replica`.
+//! A program of your own needs four names:
+//!
+//! * [`Replica`], derived: a struct as the mapping of such a table;
+//! * [`Handler`]: code that is called with each event, in the transaction that marks it as applied;
+//! * [`Model`]: one of these for a `cqrs_id`, with its retries and limits;
+//! * `cli::main_with`: the whole of `cqrs-replica` with these models, or [`Worker`] inside of a service.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "cli", feature = "derive", feature = "postgres"))]
+//! # mod example {
+//! use cqrs_replica::{Model, Replica, cli, postgres::PostgresReplica};
+//!
+//! #[derive(Replica)]
+//! #[replica(cqrs_id = "account", table = "account_ref")]
+//! struct AccountRef {
+//!     #[replica(key)]
+//!     id: i64,
+//!     #[replica(from = "status")]
+//!     state: String,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     cli::main_with::<PostgresReplica>(|| Ok(vec![Model::of::<AccountRef>()?]))
+//! }
+//! # }
+//! ```
+//!
+//! | feature, all on by default but `derive` | what it brings |
+//! |---|---|
+//! | `postgres`, `sqlite` | the database |
+//! | `rabbitmq`, `embedded` | the broker |
+//! | `cli` | the commands |
+//! | `reconcile` | comparing tables with a master's database that is read directly |
+//! | `tls` | TLS to database and broker |
+//! | `derive` | `#[derive(Replica)]` |
 
 mod acks;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -80,8 +119,9 @@ pub use retrying::{FailedAttempt, Retry};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use step::Step;
 pub use store::{
-    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterFilter, LetterState, ReplicaSession,
-    ReplicaStatus, ReplicaStore, SkipReason, WaitReason, WaitingModel, WorkerBeat, WorkerRow,
+    Applied, ApplyPolicy, DueLetters, Incoming, Letter, LetterFilter, LetterGroup, LetterState,
+    ReplicaSession, ReplicaStatus, ReplicaStore, SkipReason, WaitReason, WaitingModel, WorkerBeat,
+    WorkerRow,
 };
 pub use worker::Worker;
 pub use worker_id::new_worker_id;

@@ -81,7 +81,10 @@ impl<S: ReplicaStore> fmt::Debug for Models<S> {
 
 /// Two models of one worker have the same `cqrs_id`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("two models are registered for cqrs_id {0}")]
+#[error(
+    "two models are registered for cqrs_id {0}: keep one, either the `[[replica.model]]` of cqrs.toml or that of the \
+     program's code"
+)]
 pub struct DuplicateModel(CqrsId);
 
 /// How the events of one `cqrs_id` are applied.

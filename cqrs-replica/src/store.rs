@@ -17,7 +17,7 @@ use cqrs_core::{
 };
 use uuid::Uuid;
 
-pub use letter::{Letter, LetterFilter, LetterState};
+pub use letter::{Letter, LetterFilter, LetterGroup, LetterState};
 
 use crate::{Imported, Models, UnpublishedLetter};
 
@@ -144,8 +144,8 @@ pub trait ReplicaSession: Send + 'static {
         id: i64,
     ) -> impl Future<Output = Result<Option<Letter>, StoreError>> + Send;
 
-    /// Makes dead letters (and those in backoff) due now, with their attempts at zero; a running
-    /// worker takes them up. `None`: all dead ones. Answers how many.
+    /// Makes dead letters due now, named ones also from backoff or discarded, with their attempts at zero; a
+    /// running worker takes them up. `None`: all dead ones. Answers how many.
     fn letter_retry(
         &mut self,
         queue: &QueueName,
@@ -167,6 +167,14 @@ pub trait ReplicaSession: Send + 'static {
         after: i64,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// Letters by the way in which they failed, the largest group first; of these ids alone, if there are any.
+    fn letter_groups(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<Vec<LetterGroup>, StoreError>> + Send;
 
     /// Deletes letters that are dead or done with, for good. Answers how many.
     fn letter_purge(

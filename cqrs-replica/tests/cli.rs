@@ -224,12 +224,15 @@ async fn dead_letters_are_listed_shown_retried_and_discarded() {
     let again = site.call(&["dead", "discard", &id]);
     assert_eq!(again.status.code(), Some(1));
     assert!(
-        stderr(&again).contains("1 of the letters named are not there"),
+        stderr(&again).contains("is discarded; only dead letters can be discarded"),
         "{}",
         stderr(&again)
     );
 
-    assert_eq!(site.ok(&["dead", "retry", "--all"]), "1 letter due now\n");
+    assert_eq!(
+        site.ok(&["dead", "retry", "--all"]),
+        "1 letter queued for retry\n"
+    );
     until("it is dead again", || async {
         site.json(&["dead", "list", "--json"])[0]["attempts"] == 1
     })
@@ -334,6 +337,20 @@ async fn all_problems_of_a_configuration_are_told_at_once() {
     }
     let output = site.call(&["run", "--config", "other.toml"]);
     assert!(stderr(&output).contains("cannot read the configuration file other.toml"));
+    let output = site.call(&["run", "--config", "."]);
+    assert!(stderr(&output).contains("it is a directory: name the file in it"));
+    std::fs::write(
+        site.dir.path().join("other.toml"),
+        "[replica]\nqueue = new_dl\n",
+    )
+    .unwrap();
+    let output = site.call(&["run", "--config", "other.toml"]);
+    let unquoted =
+        "other.toml:2: is not TOML; correct this line (texts and durations stand in quotes)";
+    assert!(stderr(&output).contains(unquoted), "{}", stderr(&output));
+    let log = site.program(&["run"]).env("CQRS_LOG", "verbose").output();
+    let text = stderr(&log.unwrap());
+    assert!(text.contains("\"verbose\", which is not a level"), "{text}");
 }
 
 #[tokio::test]
@@ -375,6 +392,11 @@ async fn without_its_tables_every_command_says_what_to_do() {
     site.configure("");
     let output = site.call(&["status", "--database", &fresh]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let missing = stderr(&output);
+    assert!(
+        missing.contains("fresh.db: create it with the command `migrate`"),
+        "{missing}"
+    );
     for _ in 0..2 {
         assert_eq!(
             site.ok(&["migrate", "--database", &fresh]),

@@ -8,10 +8,14 @@ mod captured;
 #[cfg(feature = "servers")]
 mod catalog;
 mod dead_letters;
+#[cfg(feature = "servers")]
+mod documented;
 mod freshness;
 #[cfg(feature = "servers")]
 mod full_queue;
 mod hot_instance;
+#[cfg(feature = "servers")]
+mod interrupted;
 mod large_events;
 #[cfg(feature = "servers")]
 mod late_commits;

@@ -5,6 +5,7 @@ pub mod account;
 pub mod database;
 pub mod ledger;
 pub mod link;
+pub mod pages;
 pub mod pause;
 pub mod postgres;
 pub mod process;

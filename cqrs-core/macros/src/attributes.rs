@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span};
 use syn::{
-    Attribute, LitBool, LitStr, Path, Result, Token, meta::ParseNestedMeta, parse::Parse,
+    Attribute, Error, LitBool, LitStr, Path, Result, Token, meta::ParseNestedMeta, parse::Parse,
     punctuated::Punctuated, spanned::Spanned, token::Paren,
 };
 
@@ -138,4 +138,23 @@ fn names(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
     syn::parenthesized!(list in meta.input);
     let names = Punctuated::<Ident, Token![,]>::parse_terminated(&list)?;
     Ok(names.into_iter().collect())
+}
+
+/// A model's name, if it can travel: the rules are those of `cqrs_core::CqrsId`.
+pub(crate) fn travels(id: LitStr) -> Result<LitStr> {
+    let text = id.value();
+    let problem = if text.is_empty() {
+        "is empty"
+    } else if text.len() > 100 {
+        "is longer than 100 bytes"
+    } else if text.contains(['*', '#']) {
+        "contains a routing wildcard (`*` or `#`)"
+    } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "contains white space or a control character"
+    } else if text.starts_with("cqrs.") {
+        "starts with `cqrs.`, which is reserved for direct messages"
+    } else {
+        return Ok(id);
+    };
+    Err(Error::new(id.span(), format!("this `cqrs_id` {problem}")))
 }

@@ -9,7 +9,7 @@ use syn::{
 };
 
 use crate::{
-    attributes::{OfField, OfStruct},
+    attributes::{OfField, OfStruct, travels},
     errors::Errors,
     ttl,
 };
@@ -104,6 +104,7 @@ impl Model {
             );
             Error::new(input.ident.span(), problem)
         }));
+        let cqrs_id = cqrs_id.and_then(|id| errors.take(travels(id)));
         match (errors.finish(), cqrs_id) {
             (Ok(()), Some(cqrs_id)) => Ok(Self {
                 ident: input.ident,
@@ -120,7 +121,7 @@ impl Model {
                 fields,
             }),
             (Err(errors), _) => Err(errors),
-            (Ok(()), None) => unreachable!("a missing cqrs_id is an error"),
+            (Ok(()), None) => unreachable!("a missing or wrong cqrs_id is an error"),
         }
     }
 

@@ -7,7 +7,7 @@ use quote::quote;
 use syn::{Attribute, DeriveInput, Error, LitStr, Path, Result, ext::IdentExt, parse_quote};
 
 use crate::{
-    attributes::{each, name, path, set, value, word},
+    attributes::{each, name, path, set, travels, value, word},
     errors::Errors,
     model::named_fields,
 };
@@ -79,6 +79,7 @@ pub(crate) fn replica(input: &DeriveInput) -> Result<TokenStream> {
     let cqrs_id = errors.take(said.cqrs_id.ok_or_else(|| {
         missing("whose copy is it? Add `#[replica(cqrs_id = \"…\")]` to the struct")
     }));
+    let cqrs_id = cqrs_id.and_then(|id| errors.take(travels(id)));
     let table = errors.take(said.table.ok_or_else(|| {
         missing("the copy has no table: add `#[replica(table = \"…\")]` to the struct")
     }));

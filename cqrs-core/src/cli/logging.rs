@@ -4,7 +4,10 @@ use std::{error::Error, io::IsTerminal};
 
 use anyhow::Context;
 use tracing_subscriber::{
-    EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter,
+    filter::{LevelFilter, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::LogFormat;
@@ -30,6 +33,12 @@ pub(super) fn init(format: LogFormat, example: &str) -> anyhow::Result<()> {
         Some(filter) if !filter.is_empty() => filter.to_string_lossy().into_owned(),
         _ => USUAL_FILTER.to_owned(),
     };
+    if let Some(word) = no_level(&filter) {
+        anyhow::bail!(
+            "{FILTER_VARIABLE} names {word:?}, which is not a level: use off, error, warn, info, debug or trace, \
+             or a filter such as `info,{example}=debug`"
+        );
+    }
     let filter = EnvFilter::builder().parse(&filter).with_context(|| {
         format!("{FILTER_VARIABLE} is not a filter such as `info,{example}=debug`")
     })?;
@@ -48,6 +57,13 @@ pub(super) fn init(format: LogFormat, example: &str) -> anyhow::Result<()> {
         }
     };
     started.map_err(|error| anyhow::anyhow!(error).context("logging was started before"))
+}
+
+/// A word that stands alone and is no level: taken for the name of a crate, it would silence all others.
+fn no_level(filter: &str) -> Option<&str> {
+    let words = filter.split(',').map(str::trim);
+    let mut alone = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    alone.find(|word| !word.is_empty() && word.parse::<LevelFilter>().is_err())
 }
 
 /// Tells why the program ends.
@@ -79,6 +95,23 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_told() {
+        assert_eq!(no_level("verbose"), Some("verbose"));
+        assert_eq!(no_level("info, chatty"), Some("chatty"));
+        for filter in [
+            "",
+            "info",
+            "OFF",
+            "2",
+            USUAL_FILTER,
+            "cqrs_relay",
+            "info,cqrs_replica=debug",
+        ] {
+            assert_eq!(no_level(filter), None, "{filter}");
+        }
+    }
 
     #[test]
     fn bodies_and_secrets_have_no_way_into_the_log() {

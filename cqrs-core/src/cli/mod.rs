@@ -20,4 +20,4 @@ pub use program::run;
 pub use progress::{Progress, ProgressArgs};
 #[cfg(unix)]
 pub use signals::Hangups;
-pub use signals::Signals;
+pub use signals::{Signals, unless_stopped};

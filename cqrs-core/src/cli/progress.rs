@@ -2,12 +2,13 @@
 
 use std::{
     cell::Cell,
+    fmt,
     io::{self, IsTerminal},
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::output::aside;
 
@@ -88,10 +89,15 @@ impl Drop for Progress {
 
 fn bar(what: &'static str, total: Option<u64>) -> ProgressBar {
     let template = match total {
-        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
-        None => "{msg} {spinner} {human_pos} rows, {per_sec}",
+        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} rows, {rate}, {eta} left",
+        None => "{msg} {spinner} {human_pos} rows, {rate}",
     };
-    let style = ProgressStyle::with_template(template);
+    let style = ProgressStyle::with_template(template).map(|style| {
+        // Their own rate has four decimals.
+        style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        })
+    });
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_message(what);

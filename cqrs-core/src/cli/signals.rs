@@ -81,6 +81,19 @@ impl Signals {
     }
 }
 
+/// Does something that may be left in the middle, until the first signal.
+///
+/// # Errors
+/// A signal has come before the end, or signals cannot be listened to.
+pub async fn unless_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        signal = signals.next() => anyhow::bail!("stopped by {signal} before the end"),
+    }
+}
+
 /// A signal that comes this soon after the first is the same one: `timeout` and some shells send it
 /// to the process and to its group.
 const ECHO: Duration = Duration::from_millis(250);

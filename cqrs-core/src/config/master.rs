@@ -75,7 +75,7 @@ impl Master {
             &Period(Duration::from_secs(1)..=Duration::from_hours(3_650 * 24)),
             "for ever",
             "\"1d\"",
-            "How long an event is worth sending of which the application says nothing else.",
+            "The default time to live of events that do not set their own.",
         );
         let models = section.tables(
             "model",

@@ -60,9 +60,9 @@ impl fmt::Display for Problem {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "cannot read the configuration file {}; name an existing one, or create it \
-         (docs/configuration.md has an example)",
-        path.display()
+        "cannot read the configuration file {}; {}",
+        path.display(),
+        unreadable(source)
     )]
     Unreadable {
         /// The file.
@@ -85,6 +85,15 @@ impl ConfigError {
             Self::Unreadable { .. } => &[],
             Self::Invalid(problems) => problems,
         }
+    }
+}
+
+fn unreadable(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => "it is a directory: name the file in it",
+        io::ErrorKind::InvalidData => "it is not UTF-8: save it as UTF-8",
+        io::ErrorKind::PermissionDenied => "let the user of this program read it",
+        _ => "name an existing one, or create it (docs/configuration.md has an example)",
     }
 }
 

@@ -55,7 +55,11 @@ pub(super) fn parse(sources: &Sources) -> (DeTable<'_>, Vec<Problem>) {
     let problems = errors.iter().map(|error| Problem {
         place: sources.line(error.span().map_or(0, |span| span.start)),
         key: String::new(),
-        what: format!("is not TOML: {}", error.message()),
+        what: match error.message() {
+            // A text without quotes that begins like `nan` or `inf`; the remedy says it better.
+            message if message.starts_with("invalid float") => "is not TOML".to_owned(),
+            message => format!("is not TOML: {message}"),
+        },
         remedy: "correct this line (texts and durations stand in quotes)".to_owned(),
     });
     (DeTable::new(), problems.collect())

@@ -95,7 +95,7 @@ impl Writer<'_> {
             Filter::Field { name, test } => {
                 let column = (self.column)(name).ok_or_else(|| {
                     FilterError(format!(
-                        "names {name:?}, which is no field that it can use; lookups are {LOOKUPS}"
+                        "uses an unknown field, {name:?}; lookups are {LOOKUPS}"
                     ))
                 })?;
                 Ok(self.tested(&column, test))

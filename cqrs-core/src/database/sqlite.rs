@@ -38,7 +38,17 @@ impl SqliteConfig {
 /// [`StoreError::Unavailable`] or [`StoreError::Misconfigured`], also when there is no such file.
 pub async fn connect(config: &SqliteConfig) -> Result<SqliteConnection, StoreError> {
     let options = options(config)?;
-    within(config.busy_timeout * 2, classify, options.connect()).await
+    let connected = within(config.busy_timeout * 2, classify, options.connect()).await;
+    connected.map_err(|error| match error {
+        StoreError::Misconfigured { source, .. } if !options.get_filename().exists() => {
+            let file = options.get_filename().display();
+            let problem = format!(
+                "there is no database file {file}: create it with the command `migrate`, or correct the URL"
+            );
+            StoreError::Misconfigured { problem, source }
+        }
+        error => error,
+    })
 }
 
 /// Applies the missing migrations of a set on a connection of its own, making the file if there is

@@ -101,7 +101,7 @@ pub enum Counted {
     About,
 }
 
-/// How much lies in an outbox.
+/// The size of an outbox's backlog.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
     /// Rows to send. No more than 100,000 are counted.

@@ -48,7 +48,7 @@ pub(super) enum Command {
     /// Look after rows that were given up.
     #[command(subcommand)]
     Dead(DeadCommand),
-    /// Record every write of a table with triggers, whoever makes it.
+    /// Use triggers to record every write to a table, whichever program makes it.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[command(subcommand)]
     Capture(CaptureCommand),

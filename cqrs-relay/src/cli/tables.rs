@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use cqrs_core::{
     Clock, CqrsId, SystemClock,
-    cli::{Signals, output},
+    cli::{Signals, output, unless_stopped},
     config::Config,
 };
 use cqrs_outbox::source::{ReadModel, SourceStore, SourceTable};
@@ -72,12 +72,13 @@ impl<S: SourceStore> Tables<'_, S> {
         };
         let mut sink = Sink::create(&name, args.force)?;
         let mut watching = Watching::new("dump", args.show.progress);
-        let done = dump::dump(self.store, &table, &options, &mut sink, &mut watching).await;
+        let dump = dump::dump(self.store, &table, &options, &mut sink, &mut watching);
+        let done = unless_stopped(dump).await;
         drop(watching);
-        if done.is_err() {
+        if !matches!(done, Ok(Ok(_))) {
             sink.discard();
         }
-        let done = written(done)?;
+        let done = written(done?)?;
         sink.finish()?;
         summary(&done, args.show.json, name == "-")?;
         whole(done.failed)
@@ -93,9 +94,10 @@ impl<S: SourceStore> Tables<'_, S> {
         let mut sink = Sink::stdout();
         let mut watching = Watching::new("diff", args.show.progress);
         let now = SystemClock.now();
-        let done = diff::diff(self.store, &table, &options, now, &mut sink, &mut watching).await;
+        let diff = diff::diff(self.store, &table, &options, now, &mut sink, &mut watching);
+        let done = unless_stopped(diff).await;
         drop(watching);
-        let done = written(done)?;
+        let done = written(done?)?;
         summary(&done, args.show.json, true)?;
         whole(done.failed)
     }
@@ -248,7 +250,7 @@ fn size(number: std::num::NonZeroU32) -> usize {
 fn written<T>(done: Result<T, TableError>) -> anyhow::Result<T> {
     match done {
         Err(TableError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            bail!("whoever read the output has gone before the end")
+            bail!("output closed before the command finished")
         }
         done => done.context("the command is not done"),
     }

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
-    Letter, LetterFilter, LetterState, ReplicaStatus, ReplicaStore, TableModel, WorkerBeat,
+    Letter, LetterFilter, LetterGroup, LetterState, ReplicaStatus, ReplicaStore, TableModel,
+    WorkerBeat,
     handler::DynHandler,
     letter::{Fault, NewLetter, OtherLetter, TakenLetter, Verdict, Violated},
     rules::Known,
@@ -242,6 +243,14 @@ pub trait Backend: Send + 'static {
         after: i64,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
+
+    /// See [`crate::ReplicaSession::letter_groups`].
+    fn letter_groups(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        ids: Option<&[i64]>,
+    ) -> impl Future<Output = Result<Vec<LetterGroup>, StoreError>> + Send;
 
     /// See [`crate::ReplicaSession::letter_purge`].
     fn purge(

@@ -11,6 +11,8 @@
 //! | `cqrs_replica_rows_passed_over_total` | `write`: `upsert`, `delete`; rows that a trigger kept as they were |
 //! | `cqrs_replica_batches_repeated_total` | `reason`; batches repeated |
 
+use std::collections::BTreeMap;
+
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 
@@ -21,15 +23,69 @@ use crate::{
     model::USUAL_ATTEMPTS,
 };
 
-/// Tells of each message and hands over the answers.
+/// One event per message, with the same fields whatever became of it.
+macro_rules! event {
+    ($level:ident, $done:expr, $($rest:tt)+) => {{
+        let item = &$done.item;
+        let event = item.event();
+        $level!(
+            cqrs_id = event.map(|event| event.cqrs_id.as_str()),
+            instance_pk = event.map(|event| event.key.canonical()),
+            revision = event.map(|event| event.revision.0),
+            correlation_id = event.and_then(cqrs_core::Event::correlation),
+            message_id = item.incoming().message_id.map(tracing::field::display),
+            letter = item.letter().map(|letter| letter.id),
+            $($rest)+
+        );
+    }};
+}
+
+/// Tells of each message and hands over the answers. Of those that failed in the same way the first one stands for
+/// the others, which are counted.
 pub(super) fn all(done: Vec<Done<'_>>) -> Vec<Applied> {
-    done.into_iter()
-        .map(|done| {
-            count(&done);
-            tell(&done);
-            done.applied
-        })
-        .collect()
+    let mut alike = BTreeMap::<_, u64>::new();
+    let answers = done.into_iter().map(|done| {
+        count(&done);
+        let failures = failure(&done).map(|way| alike.entry(way).or_default());
+        match failures {
+            Some(failures @ 1..) => {
+                *failures += 1;
+                let error = done.error.as_deref();
+                event!(debug, done, error, "failed like one before");
+            }
+            Some(first) => {
+                *first = 1;
+                tell(&done);
+            }
+            None => tell(&done),
+        }
+        done.applied
+    });
+    let answers = answers.collect();
+    for ((cqrs_id, state, reason), count) in alike {
+        if count > 1 {
+            let more = count - 1;
+            warn!(
+                cqrs_id,
+                state, reason, more, "more messages of this batch failed in the same way"
+            );
+        }
+    }
+    answers
+}
+
+/// In which way it failed, if it is worth a warning: its model, what comes next, and why.
+fn failure(done: &Done<'_>) -> Option<(Option<String>, &'static str, &'static str)> {
+    let (state, reason) = match &done.applied {
+        _ if done.kept_before => return None,
+        Applied::Retrying { attempts, reason } if *attempts < USUAL_ATTEMPTS => {
+            ("retrying", *reason)
+        }
+        Applied::Dead { reason } => ("dead", *reason),
+        _ => return None,
+    };
+    let cqrs_id = done.item.event().map(|event| event.cqrs_id.to_string());
+    Some((cqrs_id, state, reason))
 }
 
 /// A batch failed for the sake of one of its messages.
@@ -92,23 +148,6 @@ fn waits_on(done: &Done<'_>) -> bool {
     done.item.letter().is_some_and(|letter| {
         letter.state == LetterState::Waiting && letter.reason == Reason::Reference
     })
-}
-
-/// One event per message, with the same fields whatever became of it.
-macro_rules! event {
-    ($level:ident, $done:expr, $($rest:tt)+) => {{
-        let item = &$done.item;
-        let event = item.event();
-        $level!(
-            cqrs_id = event.map(|event| event.cqrs_id.as_str()),
-            instance_pk = event.map(|event| event.key.canonical()),
-            revision = event.map(|event| event.revision.0),
-            correlation_id = event.and_then(cqrs_core::Event::correlation),
-            message_id = item.incoming().message_id.map(tracing::field::display),
-            letter = item.letter().map(|letter| letter.id),
-            $($rest)+
-        );
-    }};
 }
 
 fn tell(done: &Done<'_>) {

@@ -17,8 +17,9 @@ use super::{
     plans::{self, Plans},
 };
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
-    Models, ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat, letter::storable,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterGroup,
+    LetterState, Models, ReplicaSession, ReplicaStatus, UnpublishedLetter, WorkerBeat,
+    letter::storable,
 };
 
 /// One connection of a worker, with what it has learnt about tables.
@@ -282,6 +283,15 @@ impl<B: Backend> ReplicaSession for Session<B> {
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
         self.backend.letters_page(queue, filter, after, limit).await
+    }
+
+    async fn letter_groups(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        ids: Option<&[i64]>,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        self.backend.letter_groups(queue, filter, ids).await
     }
 
     async fn letter_purge(&mut self, queue: &QueueName, ids: &[i64]) -> Result<u64, StoreError> {

@@ -2,9 +2,10 @@
 
 #[cfg(unix)]
 use std::num::NonZeroU16;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use cqrs_core::{CqrsId, cli::Options};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use cqrs_core::{CqrsId, cli::Options, config::parse_duration};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::diff::DiffCommand;
@@ -118,6 +119,9 @@ pub(super) enum DeadCommand {
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
+        /// Only how many failed in which way, with the first and the last time.
+        #[arg(long, conflicts_with = "limit")]
+        group: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -131,12 +135,22 @@ pub(super) enum DeadCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make letters due now; a running worker takes them up.
+    /// Queue letters for another attempt by a running worker. Discarded ones come back if they are named by id.
     #[command(
-        after_help = "Example: cqrs-replica dead-letters retry --cqrs-id account --reason missing_column"
+        after_help = "Example: cqrs-replica dead-letters retry --cqrs-id account --reason missing_column --wait=60s"
     )]
-    Retry(Letters),
-    /// Give letters up. They stay in the table, so that the same message is not tried again.
+    Retry {
+        #[command(flatten)]
+        letters: Letters,
+        /// Wait until each has been tried, and say what became of them; exit code 1 if some failed again.
+        #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_parser = period)]
+        wait: Option<Duration>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give letters up. They stay in the table for a while, so that the same message is not tried again; `retry` with
+    /// their ids brings them back.
     #[command(after_help = "Example: cqrs-replica dead-letters discard 17 18")]
     Discard {
         #[command(flatten)]
@@ -144,6 +158,9 @@ pub(super) enum DeadCommand {
         /// Do it. Without, only the number of letters that are not named one by one is said.
         #[arg(long)]
         yes: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Write the bodies of letters to stdout, oldest first, one to a line. They stay where they are.
     #[command(after_help = "Example: cqrs-replica dead-letters dump --format json > letters.jsonl")]
@@ -213,7 +230,7 @@ pub(super) struct Letters {
     #[arg(long, value_name = "CQRS_ID")]
     cqrs_id: Option<String>,
     /// Those of this reason, as `list` shows it.
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = reasons(), hide_possible_values = true)]
     reason: Option<String>,
     /// Those of this fingerprint, which those have that failed in the same way.
     #[arg(long, value_name = "HEX")]
@@ -239,14 +256,29 @@ impl Letters {
     }
 }
 
+pub(super) fn period(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "not a length of time, such as 500ms, 30s, 5m, 1h or 1d".to_owned())
+}
+
+/// The words for reasons; another one is a mistake of the caller's.
+fn reasons() -> PossibleValuesParser {
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    return crate::letter::Reason::ALL
+        .map(crate::letter::Reason::as_str)
+        .into();
+    #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+    return [""; 0].into();
+}
+
 /// What letters must be like.
-#[derive(Debug, Default, PartialEq, Eq, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Matching {
     /// Only those of this model.
     #[arg(long, value_name = "CQRS_ID")]
     cqrs_id: Option<String>,
     /// Only those of this reason.
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = reasons(), hide_possible_values = true)]
     reason: Option<String>,
     /// Only those of this fingerprint.
     #[arg(long, value_name = "HEX")]
@@ -345,12 +377,17 @@ mod tests {
     #[test]
     fn letters_are_named_or_all_of_them_are_meant() {
         let ids = |line: &str| match parse(line).unwrap().command {
-            Command::Dead(DeadCommand::Retry(which)) => which.which(),
+            Command::Dead(DeadCommand::Retry { letters, .. }) => letters.which(),
             other => panic!("{other:?}"),
         };
         assert_eq!(ids("r dead retry 5 3 5"), Which::Ids(vec![3, 5]));
         assert_eq!(ids("r dead-letters retry --all"), Which::All);
+        assert_eq!(ids("r dead retry --wait 7"), Which::Ids(vec![7]));
         assert!(parse("r dead retry").is_err());
+        let unknown = parse("r dead list --reason nonsense")
+            .unwrap_err()
+            .to_string();
+        assert!(unknown.contains("missing_column"), "{unknown}");
         assert!(parse("r dead retry 3 --all").is_err());
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use cqrs_core::{
     CqrsId,
-    cli::{Progress, ProgressArgs, output},
+    cli::{Progress, ProgressArgs, output, unless_stopped},
     config::Config,
     filter::Filter,
     stream::Lines,
@@ -25,7 +25,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DiffCommand {
-    /// Of keys and revisions that the master has written, write the keys to send again.
+    /// Compare the master's keys and revisions with this replica, and write the keys to send again.
     #[command(
         after_help = "Example: cqrs-relay diff --model account | cqrs-replica diff | cqrs-relay diff-sync"
     )]
@@ -35,7 +35,7 @@ pub(super) enum DiffCommand {
         after_help = "Example: cqrs-replica deleted-diff --model account | cqrs-relay deleted-diff | cqrs-replica deleted-sync"
     )]
     DeletedDiff(DeletedDiff),
-    /// Delete what the master has no more, but for what has changed since the stream began.
+    /// Delete rows that no longer exist on the master, except those changed since the stream began.
     #[command(
         after_help = "Example: cqrs-replica deleted-diff --model account | cqrs-relay deleted-diff | cqrs-replica deleted-sync"
     )]
@@ -100,7 +100,7 @@ pub(super) async fn execute<S: Database>(
             let mut lines = open(&args)?;
             let mut out = BufWriter::new(io::stdout());
             let done = diff::diff(&of, &mut lines, &mut out, |event| show(&progress, event));
-            let done = written(done.await)?;
+            let done = written(unless_stopped(done).await?)?;
             drop(progress);
             beside(&done, args.json)
         }
@@ -152,7 +152,7 @@ fn show(progress: &Progress, event: DiffEvent<'_>) {
 fn written<T>(done: Result<T, DiffError>) -> anyhow::Result<T> {
     match done {
         Err(DiffError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            bail!("whoever read the output has gone before the end")
+            bail!("output closed before the command finished")
         }
         done => Ok(done?),
     }

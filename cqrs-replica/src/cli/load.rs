@@ -154,6 +154,7 @@ pub(super) async fn execute<S: Database>(
     }
     match loaded.failed + cleared.map_or(0, |cleared| cleared.failed) {
         0 => Ok(()),
+        1 => bail!("1 row failed"),
         failed => bail!("{failed} rows failed"),
     }
 }

@@ -9,14 +9,14 @@ use cqrs_core::{
     cli::{
         Signals,
         broker::{self, WithBrowse},
-        output,
+        output, unless_stopped,
     },
-    config::{Config, parse_duration},
+    config::Config,
     transport::Browse,
 };
 use serde::Serialize;
 
-use super::{Database, deletes::Deletes, master, settings};
+use super::{Database, args::period, deletes::Deletes, master, settings};
 use crate::{
     Model, Models,
     reconcile::{
@@ -34,17 +34,9 @@ const WATCH_RATE: u32 = 10_000;
 \
     The master's relay answers for its [[master.model]]s. Exit code: 0 if nothing is wrong, or all of it \
     was mended; 1 if something is left.")]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches that can be combined at will"
-)]
 pub(super) struct Reconcile {
-    /// The models to compare.
-    #[arg(long = "model", value_name = "ID", required_unless_present = "all")]
-    models: Vec<CqrsId>,
-    /// All models that have a table here.
-    #[arg(long, conflicts_with = "models")]
-    all: bool,
+    #[command(flatten)]
+    which: Compared,
     /// The master's database, read directly, with the tables of [[master.model]]. Without it the
     /// master's relay is asked by the broker.
     #[arg(long, value_name = "URL", value_parser = url)]
@@ -72,14 +64,20 @@ pub(super) struct Reconcile {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Compared {
+    /// The models to compare.
+    #[arg(long = "model", value_name = "ID")]
+    models: Vec<CqrsId>,
+    /// All models that have a table here.
+    #[arg(long)]
+    all: bool,
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the signature that clap asks for")]
 fn url(text: &str) -> Result<SecretUrl, Infallible> {
     Ok(SecretUrl::new(text))
-}
-
-fn period(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .ok_or_else(|| "it is no length of time, such as 500ms, 30s, 5m, 1h or 1d".to_owned())
 }
 
 impl Reconcile {
@@ -102,10 +100,10 @@ pub(super) async fn execute<S: Database>(
     options.max_deletes = arguments.deletes.limit();
     options.patience = arguments.patience;
     options.rate = arguments.rate();
-    let cqrs_ids = if arguments.all {
+    let cqrs_ids = if arguments.which.all {
         reconcilable(&models)
     } else {
-        arguments.models.clone()
+        arguments.which.models.clone()
     };
     if cqrs_ids.is_empty() {
         bail!("no model has a table here: add [[replica.model]] to cqrs.toml");
@@ -165,7 +163,9 @@ impl<S: Database> Round<S> {
         mut look: QueueLook,
     ) -> anyhow::Result<()> {
         if !self.arguments.watch {
-            let (reports, failed) = self.once(&mut open(), &mut look).await;
+            let mut master = open();
+            let round = self.once(&mut master, &mut look);
+            let (reports, failed) = unless_stopped(round).await?;
             output::report(&reports, self.arguments.json)?;
             return verdict(&reports, failed);
         }
@@ -247,8 +247,10 @@ fn verdict(reports: &Reports, mut failed: Vec<anyhow::Error>) -> anyhow::Result<
             );
         }
     }
-    let s = if left == 1 { "" } else { "s" };
-    bail!("{left} row{s} of this replica differ from the master's")
+    match left {
+        1 => bail!("1 row of this replica differs from the master's"),
+        left => bail!("{left} rows of this replica differ from the master's"),
+    }
 }
 
 /// One report for each model.

@@ -151,7 +151,16 @@ impl fmt::Display for Listing {
             return f.write_str("no letters");
         }
         let head = [
-            "ID", "STATE", "REASON", "MODEL", "KEY", "REVISION", "ATTEMPTS", "CHANGED", "ERROR",
+            "ID",
+            "STATE",
+            "REASON",
+            "MODEL",
+            "KEY",
+            "REVISION",
+            "ATTEMPTS",
+            "CHANGED",
+            "FINGERPRINT",
+            "ERROR",
         ];
         let mut rows = vec![head.map(ToOwned::to_owned)];
         let unknown = |text: &Option<String>| {
@@ -170,6 +179,7 @@ impl fmt::Display for Listing {
                     .map_or_else(|| "?".to_owned(), |revision| revision.to_string()),
                 letter.attempts.to_string(),
                 time(letter.updated_at),
+                letter.fingerprint.clone().unwrap_or_default(),
                 shorten(&plain(letter.error.as_deref().unwrap_or_default()), 80),
             ]
         }));

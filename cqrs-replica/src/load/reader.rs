@@ -162,7 +162,7 @@ impl<S: ReplicaStore> Reader<S> {
         }
         let no_dump = |error: &dyn std::fmt::Display| {
             LoadError::Dump(format!(
-                "this is no dump, whose first line is the name of a model: {error}"
+                "not a dump: its first line should be the name of a model: {error}"
             ))
         };
         let cqrs_id = CqrsId::new(name).map_err(|error| no_dump(&error))?;

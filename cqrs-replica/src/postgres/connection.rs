@@ -20,7 +20,7 @@ use super::{
     work::PostgresWork,
 };
 use crate::{
-    Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
+    Letter, LetterFilter, LetterGroup, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::{Backend, InTheWay, Pace},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Obstructing, Reference, Row, TablePlan},
@@ -229,6 +229,15 @@ impl Backend for PostgresConnection {
             (after, limit),
         )
         .await
+    }
+
+    async fn letter_groups(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        ids: Option<&[i64]>,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        letters::groups(&mut self.connection, self.limit, queue, filter, ids).await
     }
 
     async fn purge(&mut self, queue: &QueueName, ids: &[i64]) -> Result<u64, StoreError> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{error::run, sql};
 use crate::{
-    Incoming, Letter, LetterFilter, LetterState,
+    Incoming, Letter, LetterFilter, LetterGroup, LetterState,
     letter::{NewLetter, OtherLetter, Reason, TakenLetter, Verdict, storable},
 };
 
@@ -257,6 +257,42 @@ pub(super) async fn page(
     rows.iter()
         .map(|row| letter(row).map_err(classify))
         .collect()
+}
+
+/// Letters that failed in the same way, the largest group first.
+pub(super) async fn groups(
+    connection: &mut PgConnection,
+    limit: Duration,
+    queue: &QueueName,
+    filter: &LetterFilter,
+    ids: Option<&[i64]>,
+) -> Result<Vec<LetterGroup>, StoreError> {
+    let groups = sqlx::query(sql::LETTER_GROUPS)
+        .bind(queue.as_str())
+        .bind(filter.state.map(LetterState::as_str))
+        .bind(filter.cqrs_id.as_deref())
+        .bind(filter.reason.as_deref())
+        .bind(filter.fingerprint.as_deref())
+        .bind(ids);
+    let rows = run(limit, groups.fetch_all(connection)).await?;
+    rows.iter()
+        .map(|row| group(row).map_err(classify))
+        .collect()
+}
+
+fn group(row: &PgRow) -> Result<LetterGroup, sqlx::Error> {
+    let count = |column| row.try_get(column).map(|count: i64| count.unsigned_abs());
+    Ok(LetterGroup {
+        state: LetterState::parse(row.try_get(0)?),
+        reason: row.try_get(1)?,
+        cqrs_id: row.try_get(2)?,
+        fingerprint: row.try_get(3)?,
+        error: row.try_get(4)?,
+        count: count(5)?,
+        untried: count(6)?,
+        first_at: row.try_get(7)?,
+        last_at: row.try_get(8)?,
+    })
 }
 
 pub(super) async fn purge(

@@ -25,6 +25,7 @@ statements! {
     DESCRIBE_REFERRING = "describe_referring",
     DISCARD_LETTERS = "discard_letters",
     LETTERS_PAGE = "letters_page",
+    LETTER_GROUPS = "letter_groups",
     PURGE_LETTERS = "purge_letters",
     END_PROCESS = "end_process",
     UNDO_DELETES = "undo_deletes",

@@ -175,7 +175,12 @@ impl fmt::Display for Reconciled {
         if self.found.is_empty() && self.late.is_empty() {
             write!(f, ", equal")?;
         } else if self.found.is_empty() {
-            write!(f, ", none is wrong")?;
+            let late = self.late.values().sum();
+            write!(
+                f,
+                ", no difference in those that were judged; {} not judged",
+                rows(late)
+            )?;
         } else {
             let repaired = self.found.len() as u64 - self.left();
             write!(f, ", {} wrong", self.found.len())?;
@@ -197,7 +202,7 @@ impl fmt::Display for Reconciled {
             write!(f, "\n  not mended: {refused}")?;
         }
         for (what, count) in &self.late {
-            write!(f, "\n  late: {}: {what}", rows(*count))?;
+            write!(f, "\n  not judged yet: {}: {what}", rows(*count))?;
         }
         for row in self.found.iter().take(SHOWN) {
             write!(f, "\n  {row}")?;
@@ -211,18 +216,15 @@ impl fmt::Display for Reconciled {
 
 impl fmt::Display for FoundRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let revision = |revision: Option<i64>| match revision {
-            Some(revision) => revision.to_string(),
-            None => "none".to_owned(),
-        };
-        write!(
-            f,
-            "{}: {} (revision {} at the master, {} here)",
-            self.difference,
-            self.key.0,
-            revision(self.master),
-            revision(self.replica)
-        )?;
+        write!(f, "{}: {} (", self.difference, self.key.0)?;
+        match self.master {
+            Some(master) => write!(f, "revision {master} at the master, ")?,
+            None => write!(f, "not at the master, ")?,
+        }
+        match self.replica {
+            Some(replica) => write!(f, "revision {replica} here)")?,
+            None => write!(f, "no revision here)")?,
+        }
         if !self.dead_letters.is_empty() {
             let letters: Vec<_> = self.dead_letters.iter().map(ToString::to_string).collect();
             write!(f, ", dead letters {}", letters.join(", "))?;

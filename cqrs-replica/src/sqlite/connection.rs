@@ -18,7 +18,7 @@ use super::{
     work::SqliteWork,
 };
 use crate::{
-    Letter, LetterFilter, LetterState, ReplicaStatus, TableModel, WorkerBeat,
+    Letter, LetterFilter, LetterGroup, LetterState, ReplicaStatus, TableModel, WorkerBeat,
     apply::{Backend, InTheWay},
     letter::{NewLetter, TakenLetter, Violated},
     table::{Description, Obstructing, Reference, Row, TablePlan},
@@ -188,6 +188,15 @@ impl Backend for SqliteConnection {
             (after, limit),
         )
         .await
+    }
+
+    async fn letter_groups(
+        &mut self,
+        queue: &QueueName,
+        filter: &LetterFilter,
+        ids: Option<&[i64]>,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        letters::groups(&mut self.connection, self.limit, queue, filter, ids).await
     }
 
     async fn purge(&mut self, queue: &QueueName, ids: &[i64]) -> Result<u64, StoreError> {

@@ -23,6 +23,7 @@ statements! {
     DESCRIBE_REFERRING = "describe_referring",
     DISCARD_LETTERS = "discard_letters",
     LETTERS_PAGE = "letters_page",
+    LETTER_GROUPS = "letter_groups",
     PURGE_LETTERS = "purge_letters",
     UNDO_DELETES = "undo_deletes",
     FORGET_WORKERS = "forget_workers",

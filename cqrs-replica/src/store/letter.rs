@@ -76,6 +76,29 @@ pub struct LetterFilter {
     pub fingerprint: Option<String>,
 }
 
+/// Letters in one state that failed in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterGroup {
+    /// What is being done about them.
+    pub state: LetterState,
+    /// The class of the reason; see [`Letter::reason`].
+    pub reason: String,
+    /// The model, where it is known.
+    pub cqrs_id: Option<String>,
+    /// See [`Letter::fingerprint`].
+    pub fingerprint: Option<String>,
+    /// The error of one of them.
+    pub error: Option<String>,
+    /// How many there are.
+    pub count: u64,
+    /// How many of them wait for their first attempt since a retry was ordered.
+    pub untried: u64,
+    /// When the first one came.
+    pub first_at: DateTime<Utc>,
+    /// When the last one came.
+    pub last_at: DateTime<Utc>,
+}
+
 /// What is being done about a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LetterState {

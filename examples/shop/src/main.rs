@@ -1,6 +1,12 @@
 //! `shop`: everything in one process.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
 
 use anyhow::Result;
 use clap::Parser;
@@ -56,6 +62,7 @@ async fn main() -> ExitCode {
         // lapin would write the bodies of messages.
         .with_env_filter(filter.add_directive("lapin=off".parse().expect("it is a directive")))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@
     reason = "a test says what went wrong by where it stops"
 )]
 
+mod documented;
 mod master;
 mod reference;
 mod replica;

@@ -149,7 +149,14 @@ pub(super) async fn a_tombstone_stays_while_a_letter_of_its_instance_may_be_retr
             .unwrap()
     };
     assert_eq!(prune(&mut replica).await, 1);
-    replica.session.letter_retry(&queue, None).await.unwrap();
+    replica.session.letter_discard(&queue, None).await.unwrap();
+    assert_eq!(prune(&mut replica).await, 0);
+    let discarded = replica.session.letter_list(&queue, None, 1).await.unwrap();
+    replica
+        .session
+        .letter_retry(&queue, Some(&[discarded[0].id]))
+        .await
+        .unwrap();
     assert_eq!(prune(&mut replica).await, 0);
     let late = Applied::Skipped(SkipReason::Deleted);
     assert_eq!(replica.due().await.applied, [late]);

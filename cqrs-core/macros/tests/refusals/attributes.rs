@@ -25,6 +25,20 @@ struct NoName {
 }
 
 #[derive(Master)]
+#[master(cqrs_id = "my account*")]
+struct Wildcard {
+    #[master(key)]
+    id: i64,
+}
+
+#[derive(Master)]
+#[master(cqrs_id = "cqrs.account")]
+struct Reserved {
+    #[master(key)]
+    id: i64,
+}
+
+#[derive(Master)]
 #[master(cqrs_id = "a", ttl = "1 day")]
 struct NoTimeToLive {
     #[master(key)]

@@ -96,6 +96,14 @@ pub(super) fn connecting(error: lapin::Error, url: &str) -> TransportError {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
                 format!("{url} refuses the login: check the user and password of the broker's URL")
             }
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+                if url.ends_with('/') || url.contains("/?") =>
+            {
+                format!(
+                    "{url} names the virtual host \"\": leave out the slash at its end for the default one, \
+                     or write /%2f"
+                )
+            }
             AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => format!(
                 "{url} does not give access to the virtual host: check that it exists \
                  (`rabbitmqctl list_vhosts`) and that the user may enter it \

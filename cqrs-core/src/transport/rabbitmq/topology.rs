@@ -67,7 +67,10 @@ pub(super) async fn declare_queues(
     subscription: &Subscription,
 ) -> Result<(), TransportError> {
     let queue = &subscription.queue;
-    let keys = subscription.cqrs_ids.iter().flat_map(|cqrs_id| Routing::both(queue, cqrs_id));
+    let keys = subscription
+        .cqrs_ids
+        .iter()
+        .flat_map(|cqrs_id| Routing::both(queue, cqrs_id));
     declare_queue(connection, config, queue, keys.collect()).await?;
     if let Some(dead) = &subscription.dead_letter_queue {
         let direct = |cqrs_id: &CqrsId| Routing::Direct {

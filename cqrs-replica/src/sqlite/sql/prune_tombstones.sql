@@ -14,4 +14,7 @@ where (queue, cqrs_id, instance_pk) in (
           select 1 from cqrs_dead_letter l
           where l.queue = s.queue and l.cqrs_id = s.cqrs_id and l.instance_pk = s.instance_pk
             and l.state = 'dead')
+      and (s.cqrs_id, s.instance_pk) not in (
+          select l.cqrs_id, l.instance_pk from cqrs_dead_letter l
+          where l.queue = ?1 and l.state = 'discarded' and l.cqrs_id is not null and l.instance_pk is not null)
     order by s.deleted_at limit ?3)

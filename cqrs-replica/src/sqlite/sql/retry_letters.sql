@@ -1,5 +1,5 @@
 -- cqrs-replica: retry_letters
--- Named letters also while they are in backoff or wait for a row; without names, the dead ones.
+-- Named letters also while they are in backoff or wait for a row, and discarded ones; without names, the dead ones.
 update cqrs_dead_letter
 set state = 'retrying', attempts = 0,
     next_attempt_at = cast(unixepoch('now', 'subsec') * 1000000 as integer),
@@ -8,4 +8,4 @@ set state = 'retrying', attempts = 0,
 where queue = ?1
   and case when ?2 is null then state = 'dead'
            else id in (select value from json_each(?2))
-                and (state in ('dead', 'retrying') or (state = 'waiting' and reason = 'reference')) end
+                and (state in ('dead', 'retrying', 'discarded') or (state = 'waiting' and reason = 'reference')) end

@@ -22,8 +22,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use crate::{
-    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterState,
-    Models, ReplicaSession, ReplicaStatus, ReplicaStore, UnpublishedLetter, WorkerBeat,
+    Applied, ApplyPolicy, DueLetters, Imported, Incoming, Letter, LetterFilter, LetterGroup,
+    LetterState, Models, ReplicaSession, ReplicaStatus, ReplicaStore, UnpublishedLetter,
+    WorkerBeat,
 };
 
 /// Something that the worker did.
@@ -340,6 +341,15 @@ impl ReplicaSession for Fake {
         _: i64,
         _: usize,
     ) -> Result<Vec<Letter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn letter_groups(
+        &mut self,
+        _: &QueueName,
+        _: &LetterFilter,
+        _: Option<&[i64]>,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -145,7 +145,10 @@ pub(crate) async fn its_own_program_has_all_commands<W: Coded>(world: W) -> Resu
     let missing = run(&["deleted-diff"], &format!("{header}\n[1,2,3,4]\n[]\n")).await?;
     assert_eq!(missing.stdout, format!("{header}\n[2,4]\n[]\n"));
     let resent = run(&["diff-sync"], &format!("{header},billing\n[1,2]\n[]\n")).await?;
-    assert!(resent.stdout.starts_with("1 instances"), "{resent:?}");
+    assert!(
+        resent.stdout.starts_with("1 instance recorded"),
+        "{resent:?}"
+    );
     run(&["sync", "-c", "account", "--all"], "").await?;
     // Those of the configuration are there beside it.
     run(&["sync", "-c", "other", "--all"], "").await?;

@@ -179,6 +179,6 @@ pub(crate) async fn a_reader_that_leaves_is_told_of<W: World>(world: W) -> Resul
     let mut child = world.command(&["dump", "-c", "acc", "-o", "-"])?.spawn()?;
     drop(child.stdout.take());
     let ended = super::fixture::Ended::of(child.wait_with_output().await?)?;
-    ended.says("has gone before the end")?;
+    ended.says("output closed before the command finished")?;
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(super) async fn letters_are_chosen_by_model_reason_and_fingerprint<E: Engine
     assert_eq!(site.run(&discard).ok(), "2 letters discarded\n");
     assert_eq!(instances(&list(&[])), ["4"]);
     let retry = ["dead-letters", "retry", "--fingerprint", fingerprint];
-    assert_eq!(site.run(&retry).ok(), "1 letter due now\n");
+    assert_eq!(site.run(&retry).ok(), "1 letter queued for retry\n");
 }
 
 pub(super) async fn bodies_are_dumped_and_stay<E: Engine>() {
@@ -121,7 +121,67 @@ pub(super) async fn what_is_purged_is_gone_for_good<E: Engine>() {
     );
     let nothing = site.run(&["dead-letters", "purge", "4711", "--yes"]);
     assert!(
-        nothing.code == 1 && nothing.stderr.contains("not there"),
+        nothing.code == 1 && nothing.stderr.contains("there is no letter 4711"),
         "{nothing:?}"
     );
+}
+
+pub(super) async fn lists_say_what_they_leave_out<E: Engine>() {
+    let site = three::<E>().await;
+    let list = |more: &[&str]| site.run(&[&["dead-letters", "list"], more].concat());
+    let some = list(&["--limit", "1"]);
+    assert!(some.stderr.contains("1 of 3 letters: --limit"), "{some:?}");
+    assert!(list(&[]).stderr.is_empty());
+    let groups: Vec<Value> = serde_json::from_str(&list(&["--group", "--json"]).ok()).unwrap();
+    let counts: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            (
+                group["count"].as_u64().unwrap(),
+                group["reason"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(counts, [(2, "missing_column"), (1, "constraint")]);
+    let fingerprint = groups[0]["fingerprint"].as_str().unwrap();
+    assert!(list(&["--group"]).ok().contains(fingerprint));
+    assert_eq!(list(&[]).ok().matches(fingerprint).count(), 2);
+    let mistyped = list(&["--reason", "nonsense"]);
+    assert!(
+        mistyped.code == 2 && mistyped.stderr.contains("missing_column"),
+        "{mistyped:?}"
+    );
+    let unknown = list(&["--cqrs-id", "acount"]);
+    assert_eq!(unknown.stdout, "no letters\n");
+    assert!(
+        unknown.stderr.contains("there are letters of account"),
+        "{unknown:?}"
+    );
+}
+
+pub(super) async fn discarded_letters_come_back<E: Engine>() {
+    let site = three::<E>().await;
+    let command = |line: &str| {
+        let line = format!("dead-letters {line}");
+        site.run(&line.split(' ').collect::<Vec<_>>())
+    };
+    let discard = command("discard 1 --json");
+    assert_eq!(
+        serde_json::from_str::<Value>(&discard.ok()).unwrap(),
+        serde_json::json!({ "discarded": 1 })
+    );
+    let again = command("discard 1 2 99");
+    assert_eq!((again.code, &again.stdout[..]), (1, "1 letter discarded\n"));
+    let why = "letter 1 is discarded, there is no letter 99; only dead letters can be discarded";
+    assert!(again.stderr.contains(why), "{again:?}");
+    assert_eq!(command("retry 1").ok(), "1 letter queued for retry\n");
+    let states = "select state from cqrs_dead_letter order by id";
+    assert_eq!(site.rows(states).await, ["retrying", "discarded", "dead"]);
+    // Nobody is there to try them.
+    let waited = command("retry --all --wait=1ms --json");
+    assert!(
+        waited.code == 1 && waited.stderr.contains("is a worker running?"),
+        "{waited:?}"
+    );
+    assert_eq!(waited.json()["pending"], 1);
 }

@@ -53,6 +53,8 @@ macro_rules! suite {
             letters::letters_are_chosen_by_model_reason_and_fingerprint,
             letters::bodies_are_dumped_and_stay,
             letters::what_is_purged_is_gone_for_good,
+            letters::lists_say_what_they_leave_out,
+            letters::discarded_letters_come_back,
         );
     };
 }

@@ -66,6 +66,15 @@ async fn a_missing_virtual_host_is_misconfigured() {
     });
     let error = transport.publisher().await.unwrap_err();
     assert_misconfigured(&error, &["virtual host", "nowhere"], &secret);
+    let (transport, secret) = with(&server, |user, password, host| {
+        format!("amqp://{user}:{password}@{host}/")
+    });
+    let error = transport.publisher().await.unwrap_err();
+    assert_misconfigured(
+        &error,
+        &["virtual host \"\"", "leave out the slash"],
+        &secret,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,7 +46,7 @@ impl Problem {
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        let title = "There is nothing there";
+        let title = "Not found";
         Self::new(StatusCode::NOT_FOUND, "/problems/not-found", title, detail)
     }
 
@@ -136,7 +136,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         match Json::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::JsonDataError(error)) => {
-                let (kind, title) = ("/problems/invalid", "The body has not the right form");
+                let (kind, title) = ("/problems/invalid", "Invalid request body");
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 Err(Problem::new(status, kind, title, error.body_text()))
             }

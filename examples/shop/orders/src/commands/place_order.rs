@@ -30,7 +30,11 @@ impl Command for PlaceOrder {
 
     fn validate(&self, violations: &mut Violations) {
         let number = self.lines.len();
-        violations.require((1..=50).contains(&number), "lines", "must be from 1 to 50");
+        violations.require(
+            (1..=50).contains(&number),
+            "lines",
+            "must have from 1 to 50 entries",
+        );
         for (index, line) in self.lines.iter().enumerate() {
             check_quantity(line.quantity, format!("lines.{index}.quantity"), violations);
         }

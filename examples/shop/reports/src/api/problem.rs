@@ -45,7 +45,7 @@ impl Problem {
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        let title = "There is nothing there";
+        let title = "Not found";
         Self::new(StatusCode::NOT_FOUND, "/problems/not-found", title, detail)
     }
 

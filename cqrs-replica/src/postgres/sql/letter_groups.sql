@@ -1,0 +1,11 @@
+-- cqrs-replica: letter_groups
+-- Letters that failed in the same way: in state $2, of model $3, reason $4 and fingerprint $5, and of the ids $6,
+-- each of which may be null.
+select state, reason, cqrs_id, fingerprint, max(error), count(*),
+       count(*) filter (where state = 'retrying' and attempts = 0), min(created_at), max(created_at)
+from cqrs_dead_letter
+where queue = $1 and ($2::text is null or state = $2) and ($3::text is null or cqrs_id = $3)
+  and ($4::text is null or reason = $4) and ($5::text is null or fingerprint = $5)
+  and ($6::bigint[] is null or id = any($6))
+group by state, reason, cqrs_id, fingerprint
+order by count(*) desc, min(id)
