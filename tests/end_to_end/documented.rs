@@ -5,7 +5,7 @@
 //! prints below a command is what the command prints. Programs that serve run until the end of the page, and must end
 //! well then.
 
-use std::{collections::BTreeSet, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cqrs_tests::{
@@ -121,24 +121,24 @@ impl Site {
         let mut logs = Vec::new();
         for block in blocks.iter().filter(|block| !block.no_run) {
             for (command, prints) in steps(block) {
-                script += &format!("\necho '{MARK}'\n{}\n", self.served(&command, &mut logs));
+                let served = self.served(&command, &mut logs);
+                writeln!(script, "\necho '{MARK}'\n{served}")?;
                 expected.push((command, prints));
             }
         }
         for log in logs {
             // What has written to its log hears a SIGTERM.
-            script += &format!("until [[ -s {log} ]]; do sleep 0.1; done\n");
+            writeln!(script, "until [[ -s {log} ]]; do sleep 0.1; done")?;
         }
         script += TEARDOWN;
         let directory = self.stack.directory.path();
         let programs = binary("cqrs-relay")?;
         let programs = programs.parent().context("a file is in a directory")?;
-        let path = std::env::var("PATH")?;
         let mut shell = Command::new("bash");
         shell
             .args(["-euo", "pipefail", "-c", &script])
             .current_dir(directory)
-            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("PROGRAMS", programs)
             .env("CQRS_CONFIG", self.stack.config())
             .env("CQRS_BROKER_EXCHANGE", &self.stack.exchange)
             .env("CQRS_REPLICA_QUEUE", &self.stack.queue)
@@ -196,6 +196,7 @@ const MARK: &str = "=== next command ===";
 
 const SETUP: &str = "
 place=$PWD
+PATH=$PROGRAMS:$PATH
 finish() {
     status=$?
     ((status == 0)) || tail -n 30 \"$place\"/serving.*.log >&2 || true
@@ -306,9 +307,10 @@ async fn synchronising_and_reconcile() -> Result<()> {
                 .outcome("cqrs-replica", &["status", "--json"])
                 .await?
                 .1;
-            Ok(match status.contains("\"worker\"") {
-                true => Seen::Yes,
-                false => Seen::NotYet(status),
+            Ok(if status.contains("\"worker\"") {
+                Seen::Yes
+            } else {
+                Seen::NotYet(status)
             })
         })
         .await?;
@@ -338,9 +340,10 @@ async fn dead_letters() -> Result<()> {
     until("three letters are dead", PATIENCE, async || {
         let list = ["dead-letters", "list", "--group"];
         let groups = site.stack.run("cqrs-replica", &list).await?;
-        Ok(match groups.contains("\n3        dead") {
-            true => Seen::Yes,
-            false => Seen::NotYet(groups),
+        Ok(if groups.contains("\n3        dead") {
+            Seen::Yes
+        } else {
+            Seen::NotYet(groups)
         })
     })
     .await?;

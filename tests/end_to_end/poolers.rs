@@ -18,7 +18,7 @@ use tokio::{
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A PgBouncer before the server of a URL, and the URL by way of it.
+/// A `PgBouncer` before the server of a URL, and the URL by way of it.
 async fn pooler(directory: &Path, url: &str, settings: &str) -> Result<(Process, String)> {
     let (login, host) = url
         .split_once("://")

@@ -9,8 +9,7 @@ const PROGRAMS: [&str; 2] = ["cqrs-relay", "cqrs-replica"];
 fn commands(line: &str) -> Vec<Vec<String>> {
     let (mut found, mut words) = (Vec::new(), Vec::<String>::new());
     let (mut word, mut quote) = (None::<String>, None);
-    let mut characters = line.chars().chain([' ']).peekable();
-    while let Some(character) = characters.next() {
+    for character in line.chars().chain([' ']) {
         match character {
             _ if quote == Some(character) => quote = None,
             _ if quote.is_some() => word.get_or_insert_default().push(character),

@@ -156,9 +156,12 @@ pub(super) fn forbidden(
     names: &str,
     rights: &[Right],
 ) -> TransportError {
-    let given = |right, word: &str| match rights.contains(&right) {
-        true => format!("'^({names})$'"),
-        false => word.to_owned(),
+    let given = |right, word: &str| {
+        if rights.contains(&right) {
+            format!("'^({names})$'")
+        } else {
+            word.to_owned()
+        }
     };
     let words: Vec<_> = rights.iter().map(|right| format!("{right:?}")).collect();
     let what = match rights {

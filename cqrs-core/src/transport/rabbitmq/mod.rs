@@ -145,7 +145,7 @@ impl Browse for RabbitMq {
         self.in_time(async {
             let connection = Connection::open(&self.config, "unbind").await?;
             let exchange = &self.config.exchange;
-            let answer = topology::unbind(connection.channel(), exchange, queue, cqrs_id).await;
+            let answer = topology::unbind(&connection, exchange, queue, cqrs_id).await;
             connection.close().await;
             answer
         })

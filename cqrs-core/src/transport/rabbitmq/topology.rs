@@ -141,12 +141,9 @@ async fn declare_or_find(
     };
     let mut arguments = arguments::of(config.queue_type);
     let error = loop {
-        let error = match declare(connection, false, arguments.table()).await {
-            Ok(_) => {
-                arguments.check(queue)?;
-                return Ok(true);
-            }
-            Err(error) => error,
+        let Err(error) = declare(connection, false, arguments.table()).await else {
+            arguments.check(queue)?;
+            return Ok(true);
         };
         let reason = error::reason(&error);
         match reason.map_or(Adopted::Refused, |reason| arguments.adopt(reason)) {
@@ -201,13 +198,13 @@ const UNUSED: i32 = 60_000;
 
 /// Removes the bindings of a model.
 pub(super) async fn unbind(
-    channel: &Channel,
+    connection: &Connection,
     exchange: &str,
     queue: &QueueName,
     cqrs_id: &CqrsId,
 ) -> Result<(), TransportError> {
     for routing in Routing::both(queue, cqrs_id) {
-        let answer = channel.queue_unbind(
+        let answer = connection.channel().queue_unbind(
             queue.as_str().into(),
             exchange.into(),
             routing.key().into(),

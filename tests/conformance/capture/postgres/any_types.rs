@@ -108,10 +108,9 @@ async fn every_type_arrives_as_after_an_install() {
         ))
         .await;
         bed.install(&model).await;
-        for place in 0..TYPES.len() {
+        for (place, (type_name, _)) in TYPES.iter().enumerate() {
             bed.script(&format!(
-                "alter table account drop column v{place}, add column v{place} {}",
-                TYPES[place].0
+                "alter table account drop column v{place}, add column v{place} {type_name}"
             ))
             .await;
         }
@@ -121,8 +120,8 @@ async fn every_type_arrives_as_after_an_install() {
         let late = written(&bed).await;
         assert_eq!(early.len(), 2 * ROWS);
         for (early, late) in early.iter().zip(&late) {
-            for place in 0..TYPES.len() {
-                let (type_name, member) = (TYPES[place].0, format!("v{place}"));
+            for (place, (type_name, _)) in TYPES.iter().enumerate() {
+                let member = format!("v{place}");
                 for of in ["instance_data", "previous_data"] {
                     assert_eq!(
                         early[of][&member], late[of][&member],
