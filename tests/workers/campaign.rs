@@ -58,13 +58,19 @@ fn main() -> ExitCode {
 
 /// One line each: the name, its labels' values, and the count.
 fn write_counters(snapshotter: &Snapshotter) -> std::io::Result<()> {
-    let mut lines = String::new();
-    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
-        if let DebugValue::Counter(count) = value {
-            let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
-            lines += &format!("{} {} {count}\n", key.key().name(), labels.join(","));
-        }
-    }
+    let lines = snapshotter.snapshot().into_vec().into_iter();
+    let lines = lines.filter_map(|(key, _, _, value)| {
+        let DebugValue::Counter(count) = value else {
+            return None;
+        };
+        let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
+        Some(format!(
+            "{} {} {count}\n",
+            key.key().name(),
+            labels.join(",")
+        ))
+    });
+    let lines: String = lines.collect();
     match optional("CQRS_TEST_COUNTERS") {
         Some(file) => std::fs::write(file, lines),
         None => Ok(()),

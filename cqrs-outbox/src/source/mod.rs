@@ -221,6 +221,7 @@ impl Source {
 
     /// The same, but its SQL does not rest on the types that the columns have now: `function` finds the form of a
     /// value, given with `'json'`, `'key'` or `'key as json'`.
+    #[cfg(feature = "postgres")]
     pub(crate) fn of_any_types(&self, function: String) -> Self {
         Self {
             form_function: Some(function),

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use cqrs_core::{CqrsId, cli::Options, config::parse_duration};
+use cqrs_core::{cli::Options, config::parse_duration};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::diff::DiffCommand;
@@ -62,7 +62,7 @@ pub(super) enum Command {
     Unbind {
         /// The models. None of them may be in cqrs.toml, or the next worker would bind it again.
         #[arg(required = true, value_name = "ID")]
-        models: Vec<CqrsId>,
+        models: Vec<cqrs_core::CqrsId>,
     },
     /// Look after messages that could not be applied.
     #[command(subcommand, name = "dead-letters", visible_alias = "dead")]
