@@ -4,6 +4,6 @@ stage() {
     local name=$1 since=$SECONDS
     shift
     echo "== $name"
-    "$@"
+    "$@" || return
     echo "== $name: $((SECONDS - since)) s"
 }
