@@ -70,7 +70,7 @@ impl<S: ReplicaStore> Heartbeat<S> {
             worker: self.worker,
             queue: self.config.apply.queue.clone(),
             oldest_unacked: self.vitals.oldest_unacked().map(|came| now - came),
-            needs_reconcile: self.vitals.needs_reconcile(),
+            needs_reconcile: self.vitals.loss_unreported(),
         };
         self.session.get().await.beat(&beat).await?;
         if beat.needs_reconcile {

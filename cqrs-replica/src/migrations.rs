@@ -10,7 +10,7 @@ const COMMAND: &str = "cqrs-replica migrate";
 pub(crate) const POSTGRES: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    additive: &[6],
+    additive: &[6, 7],
     migrations: &[
         Migration {
             number: 1,
@@ -42,6 +42,11 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
             name: "paused",
             sql: include_str!("../migrations/postgres/replica/0006_paused.sql"),
         },
+        Migration {
+            number: 7,
+            name: "losses",
+            sql: include_str!("../migrations/postgres/replica/0007_losses.sql"),
+        },
     ],
 };
 
@@ -50,7 +55,7 @@ pub(crate) const POSTGRES: MigrationSet = MigrationSet {
 pub(crate) const SQLITE: MigrationSet = MigrationSet {
     table: TABLE,
     command: COMMAND,
-    additive: &[6],
+    additive: &[6, 7],
     migrations: &[
         Migration {
             number: 1,
@@ -81,6 +86,11 @@ pub(crate) const SQLITE: MigrationSet = MigrationSet {
             number: 6,
             name: "paused",
             sql: include_str!("../migrations/sqlite/replica/0006_paused.sql"),
+        },
+        Migration {
+            number: 7,
+            name: "losses",
+            sql: include_str!("../migrations/sqlite/replica/0007_losses.sql"),
         },
     ],
 };

@@ -193,7 +193,8 @@ impl fmt::Display for Status {
         }
         if self.needs_reconcile {
             f.write_str(
-                "\nNEEDS RECONCILE: the queue was deleted under a worker; messages were lost",
+                "\nNEEDS RECONCILE: the queue was deleted under a worker and messages were lost: run \
+                 `cqrs-replica reconcile --all --repair`",
             )?;
         }
         Ok(())

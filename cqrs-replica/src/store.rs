@@ -423,7 +423,7 @@ pub struct WorkerBeat {
     pub queue: QueueName,
     /// How long ago the oldest message that it has not acknowledged came to it.
     pub oldest_unacked: Option<Duration>,
-    /// Whether its queue was found gone; once true in the table, it stays so.
+    /// Whether its queue was found gone since the last beat; in the table it stays so until all is compared.
     pub needs_reconcile: bool,
 }
 
@@ -442,7 +442,7 @@ pub struct ReplicaStatus {
     pub dead: u64,
     /// The workers seen lately.
     pub workers: Vec<WorkerRow>,
-    /// Whether any worker found its queue gone.
+    /// Whether any worker found its queue gone, and nothing has been compared since.
     pub needs_reconcile: bool,
     /// The models that letters wait for.
     pub waiting_models: Vec<WaitingModel>,

@@ -6,6 +6,8 @@ mod asking;
 mod cut_off;
 mod kinds;
 mod late;
+#[cfg(feature = "servers")]
+mod lost_queue;
 mod sizes;
 mod terms;
 mod watching;

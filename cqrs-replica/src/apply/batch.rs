@@ -298,12 +298,14 @@ impl<'c, S: ReplicaStore> Batch<'c, S> {
         Ok(())
     }
 
-    fn finish(self, items: Vec<Item<'_>>) -> Vec<Done<'_>> {
-        self.slots
+    fn finish(mut self, items: Vec<Item<'_>>) -> Vec<Done<'_>> {
+        mem::take(&mut self.slots)
             .into_iter()
             .zip(items)
             .filter_map(|(slot, item)| {
+                let model = self.model(&item);
                 Some(Done {
+                    in_step: model.is_some_and(|model| model.target.in_step()),
                     item,
                     applied: slot.answer?,
                     kept_before: slot.kept_before,

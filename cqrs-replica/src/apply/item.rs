@@ -19,6 +19,8 @@ pub(super) struct Done<'a> {
     pub(super) applied: Applied,
     /// Whether it was kept already, and nothing was done about it.
     pub(super) kept_before: bool,
+    /// Whether its model needs every revision.
+    pub(super) in_step: bool,
     /// Whether its transaction has made letters due that waited for rows.
     pub(super) woke: bool,
     /// What went wrong, in words.

@@ -171,6 +171,7 @@ const fn done(item: Item<'_>, applied: Applied, error: Option<String>) -> Done<'
         item,
         applied,
         kept_before: error.is_none(),
+        in_step: false,
         woke: false,
         error,
     }

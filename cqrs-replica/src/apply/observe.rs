@@ -155,9 +155,19 @@ fn tell(done: &Done<'_>) {
     match &done.applied {
         _ if done.kept_before => event!(debug, done, "kept already"),
         Applied::Applied { gap: 0, expired } => event!(debug, done, expired, "applied"),
-        Applied::Applied { gap, expired } => {
+        Applied::Applied { gap, expired } if done.in_step => {
             event!(
                 warn,
+                done,
+                gap,
+                expired,
+                "applied without the revisions before it, which no worker has"
+            );
+        }
+        // Several workers overtake each other all the time, and the latest state is what counts.
+        Applied::Applied { gap, expired } => {
+            event!(
+                debug,
                 done,
                 gap,
                 expired,

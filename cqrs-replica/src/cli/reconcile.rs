@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use clap::Args;
 use cqrs_core::{
-    CqrsId, SecretUrl, Shutdown, SystemClock,
+    CqrsId, SecretUrl, Shutdown, StoreError, SystemClock,
     cli::{
         Signals,
         broker::{self, WithBrowse},
@@ -20,7 +20,8 @@ use super::{Database, args::period, deletes::Deletes, master, settings};
 use crate::{
     Model, Models,
     reconcile::{
-        MasterSide, QueueLook, ReconcileOptions, Reconciled, RemoteMaster, reconcilable, reconcile,
+        Loss, MasterSide, QueueLook, ReconcileOptions, Reconciled, RemoteMaster, ReplicaReader,
+        reconcilable, reconcile,
     },
 };
 
@@ -201,6 +202,10 @@ impl<S: Database> Round<S> {
         look: &mut QueueLook,
     ) -> (Reports, Vec<anyhow::Error>) {
         let (mut reports, mut failed) = (Vec::new(), Vec::new());
+        let losses = match self.losses().await {
+            Ok(losses) => losses,
+            Err(error) => return (Reports(reports), vec![error.into()]),
+        };
         for cqrs_id in &self.cqrs_ids {
             let (store, models, options) = (&self.store, &self.models, &self.options);
             match Box::pin(reconcile(store, models, master, look, cqrs_id, options)).await {
@@ -214,7 +219,40 @@ impl<S: Database> Round<S> {
                 }
             }
         }
+        let is_well = |report: &Reconciled| report.is_well() && report.late.is_empty();
+        if failed.is_empty()
+            && reports.iter().all(is_well)
+            && let Err(error) = self.make_good(&losses).await
+        {
+            failed.push(error.into());
+        }
         (Reports(reports), failed)
+    }
+
+    /// What a comparison of all models would make good.
+    async fn losses(&self) -> Result<Vec<Loss>, StoreError> {
+        if !self.arguments.which.all {
+            return Ok(Vec::new());
+        }
+        let mut reader = self.store.reader().await?;
+        let losses = reader.losses(&self.options.queue).await?;
+        reader.close().await;
+        Ok(losses)
+    }
+
+    async fn make_good(&self, losses: &[Loss]) -> Result<(), StoreError> {
+        if losses.is_empty() {
+            return Ok(());
+        }
+        let mut reader = self.store.reader().await?;
+        let made_good = reader.make_good(losses).await?;
+        reader.close().await;
+        if made_good > 0 {
+            tracing::info!(
+                "the lost queue has cost nothing that is still missing: no reconcile is needed any more"
+            );
+        }
+        Ok(())
     }
 }
 

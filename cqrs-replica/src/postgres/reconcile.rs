@@ -25,7 +25,7 @@ use crate::{
     apply::Failed,
     migrations,
     reconcile::{
-        KnownState, LetterOf, ReconcileStore, ReconcileTable, ReplicaReader, ReplicaRow,
+        KnownState, LetterOf, Loss, ReconcileStore, ReconcileTable, ReplicaReader, ReplicaRow,
         WorkersSeen, plan_of, unfit,
     },
     table::{Row, checked, quoted},
@@ -272,6 +272,25 @@ impl ReplicaReader for PostgresReader {
         let rows: Vec<(i64, Option<i64>, Option<i64>)> =
             run(self.limit, workers.fetch_all(&mut self.connection)).await?;
         Ok(WorkersSeen::of(rows))
+    }
+
+    async fn losses(&mut self, queue: &QueueName) -> Result<Vec<Loss>, StoreError> {
+        let losses = sqlx::query_as(sql::LOSSES).bind(queue.as_str());
+        let losses: Vec<(String, i64)> =
+            run(self.limit, losses.fetch_all(&mut self.connection)).await?;
+        Ok(losses.into_iter().map(Loss::new).collect())
+    }
+
+    async fn make_good(&mut self, losses: &[Loss]) -> Result<u64, StoreError> {
+        let mut made_good = 0;
+        for loss in losses {
+            let statement = sqlx::query(sql::MAKE_GOOD)
+                .bind(&loss.worker)
+                .bind(loss.number);
+            let done = run(self.limit, statement.execute(&mut self.connection)).await?;
+            made_good += done.rows_affected();
+        }
+        Ok(made_good)
     }
 
     async fn undo_deletes(

@@ -28,7 +28,9 @@ pub use direct::DirectMaster;
 pub use error::ReconcileError;
 pub use fence::QueueLook;
 pub use master::{MasterFault, MasterInstance, MasterModel, MasterSide};
-pub use reader::{KnownState, LetterOf, ReconcileStore, ReplicaReader, ReplicaRow, WorkersSeen};
+pub use reader::{
+    KnownState, LetterOf, Loss, ReconcileStore, ReplicaReader, ReplicaRow, WorkersSeen,
+};
 pub use remote::RemoteMaster;
 pub use report::{FoundKey, FoundRow, FoundState, Reconciled};
 pub use table::ReconcileTable;

@@ -112,6 +112,24 @@ pub trait ReplicaReader: Send {
         queue: &QueueName,
     ) -> impl Future<Output = Result<WorkersSeen, StoreError>> + Send;
 
+    /// The losses of the queue for which nothing has been compared yet.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    fn losses(
+        &mut self,
+        queue: &QueueName,
+    ) -> impl Future<Output = Result<Vec<Loss>, StoreError>> + Send;
+
+    /// All that these losses may have cost has been compared. Answers how many workers had none meanwhile.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    fn make_good(
+        &mut self,
+        losses: &[Loss],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Takes back that these instances were deleted, so that a sync of the same revision, or a forced one
     /// of an earlier revision, brings them back, and a delete takes a row that is there all the same.
     /// Answers how many tombstones there were.
@@ -126,6 +144,20 @@ pub trait ReplicaReader: Send {
 
     /// Ends the connection in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A worker has found its queue gone: what was in it may never have been applied.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    pub(crate) worker: String,
+    /// How many the worker has had by then.
+    pub(crate) number: i64,
+}
+
+impl Loss {
+    pub(crate) fn new((worker, number): (String, i64)) -> Self {
+        Self { worker, number }
+    }
 }
 
 /// A row of a replica's table.

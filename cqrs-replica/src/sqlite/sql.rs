@@ -54,6 +54,8 @@ statements! {
     WAITING_MODELS = "waiting_models",
     WAKE = "wake",
     WAKE_REFERRING = "wake_referring",
+    LOSSES = "losses",
+    MAKE_GOOD = "make_good",
     WORKERS = "workers",
     WORKERS_SEEN = "workers_seen",
 }

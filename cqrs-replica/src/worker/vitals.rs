@@ -15,17 +15,8 @@ use tokio::sync::watch;
 pub(crate) struct Vitals {
     oldest_unacked: Mutex<Option<Instant>>,
     in_hand: AtomicUsize,
-    queue: watch::Sender<Queue>,
-}
-
-/// What is known of the worker's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queue {
-    Sound,
-    /// It was deleted; the database does not know yet.
-    Gone,
-    /// It was deleted, and the database knows.
-    Reported,
+    /// Whether the queue was found gone and the database does not know yet.
+    loss: watch::Sender<bool>,
 }
 
 impl Vitals {
@@ -33,7 +24,7 @@ impl Vitals {
         Self {
             oldest_unacked: Mutex::default(),
             in_hand: AtomicUsize::new(0),
-            queue: watch::Sender::new(Queue::Sound),
+            loss: watch::Sender::new(false),
         }
     }
 
@@ -63,42 +54,36 @@ impl Vitals {
 
     /// The queue was found gone.
     pub(crate) fn queue_gone(&self) {
-        self.queue.send_replace(Queue::Gone);
-    }
-
-    /// Whether the queue was ever found gone.
-    pub(crate) fn needs_reconcile(&self) -> bool {
-        *self.queue.borrow() != Queue::Sound
+        self.loss.send_replace(true);
     }
 
     /// A beat with `needs_reconcile` has reached the database.
     pub(crate) fn loss_reported(&self) {
-        self.queue.send_if_modified(|queue| {
-            let news = *queue == Queue::Gone;
-            if news {
-                *queue = Queue::Reported;
-            }
-            news
-        });
+        self.loss.send_replace(false);
     }
 
     /// Whether the database has still to hear that the queue is gone.
     pub(crate) fn loss_unreported(&self) -> bool {
-        *self.queue.borrow() == Queue::Gone
+        *self.loss.borrow()
     }
 
     /// Returns when there is a loss that the database has to hear of.
     pub(crate) async fn loss(&self) {
-        self.wait_for(|queue| *queue == Queue::Gone).await;
+        self.wait_for(true).await;
     }
 
     /// Returns when the database has heard of every loss.
     pub(crate) async fn no_loss_unreported(&self) {
-        self.wait_for(|queue| *queue != Queue::Gone).await;
+        self.wait_for(false).await;
     }
 
-    async fn wait_for(&self, reached: impl FnMut(&Queue) -> bool) {
+    async fn wait_for(&self, unreported: bool) {
         // The sender is ours, so the channel is not closed.
-        drop(self.queue.subscribe().wait_for(reached).await);
+        drop(
+            self.loss
+                .subscribe()
+                .wait_for(|loss| *loss == unreported)
+                .await,
+        );
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use cqrs_core::QueueName;
-use cqrs_replica::{Applied, LetterState, ReplicaSession, SkipReason, TableModel, WorkerBeat};
+use cqrs_replica::{
+    Applied, LetterState, ReplicaSession, SkipReason, TableModel, WorkerBeat,
+    reconcile::{ReconcileStore, ReplicaReader},
+};
 use uuid::Uuid;
 
 use super::{
@@ -79,16 +82,26 @@ pub(super) async fn the_need_to_reconcile_is_not_forgotten<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     let queue = replica.policy.queue.clone();
     let session = &mut replica.session;
-    session
-        .beat(&WorkerBeat {
-            needs_reconcile: true,
-            ..beat(1, &queue)
-        })
-        .await
-        .unwrap();
+    let lost = WorkerBeat {
+        needs_reconcile: true,
+        ..beat(1, &queue)
+    };
+    session.beat(&lost).await.unwrap();
     session.beat(&beat(1, &queue)).await.unwrap();
     session.retire(Uuid::from_u128(1)).await.unwrap();
     assert!(session.status(&queue).await.unwrap().needs_reconcile);
+
+    let mut reader = replica.fixture.store().reader().await.unwrap();
+    let before = reader.losses(&queue).await.unwrap();
+    session.beat(&lost).await.unwrap();
+    // What is lost while all is compared has not been compared.
+    assert_eq!(reader.make_good(&before).await.unwrap(), 0);
+    assert!(session.status(&queue).await.unwrap().needs_reconcile);
+    let now = reader.losses(&queue).await.unwrap();
+    assert_eq!(reader.make_good(&now).await.unwrap(), 1);
+    session.beat(&beat(1, &queue)).await.unwrap();
+    assert!(!session.status(&queue).await.unwrap().needs_reconcile);
+    reader.close().await;
 }
 
 pub(super) async fn tombstones_are_pruned_by_age<F: Fixture>() {

@@ -5,14 +5,14 @@ use std::{fmt::Debug, future::Future, time::Duration};
 use cqrs_core::{CqrsId, QueueName, RetryPolicy, StoreError};
 use cqrs_replica::{
     Applied, ApplyPolicy, DueLetters, Freshness, Incoming, Letter, LetterState, Model, Models,
-    ReplicaSession, ReplicaStore, TableModel,
+    ReplicaSession, ReplicaStore, TableModel, reconcile::ReconcileStore,
 };
 
 use super::message::Message;
 
 /// A fresh, migrated database.
 pub(super) trait Fixture: Sized + Send + Sync + 'static {
-    type Store: ReplicaStore;
+    type Store: ReconcileStore;
     /// What `true` looks like as text.
     const TRUE: &'static str;
     /// What a column for floats makes of `NaN`.

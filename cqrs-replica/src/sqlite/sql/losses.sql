@@ -1,0 +1,2 @@
+-- cqrs-replica: losses
+select worker, losses from cqrs_replica_worker where queue = ?1 and needs_reconcile

@@ -1,0 +1,2 @@
+-- How often a worker has found its queue gone: a comparison that ends well takes back what it knew of when it began.
+alter table cqrs_replica_worker add column losses bigint not null default 0;
