@@ -179,16 +179,26 @@ impl Drop for Socket {
         let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hold.dropped = true;
         if let Some((stream, unsent)) = hold.stream.take() {
-            // Either makes the driver close its handle. An end of our side would wait behind what is
-            // unsent, and let it be sent.
-            let sides = match unsent {
-                Unsent::Follows => Shutdown::Both,
-                Unsent::IsDropped => Shutdown::Read,
+            // Each makes the driver close its handle. It may be closed already.
+            let _ = match unsent {
+                Unsent::Follows => stream.shutdown(Shutdown::Both),
+                Unsent::IsDropped => reset(&stream),
             };
-            // It may be closed already.
-            let _ = stream.shutdown(sides);
         }
     }
+}
+
+/// Ends a connection without what is unsent, also in the kernel's buffers.
+#[cfg(target_os = "linux")]
+fn reset(stream: &TcpStream) -> io::Result<()> {
+    Ok(rustix::net::connect_unspec(stream)?)
+}
+
+/// Ends a connection. What is unsent in the kernel's buffers may be sent until the driver has closed its handle:
+/// an end of our side would wait behind that.
+#[cfg(not(target_os = "linux"))]
+fn reset(stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Read)
 }
 
 /// Keeps a second handle of the socket, unless its owner has gone.
