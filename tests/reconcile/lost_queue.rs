@@ -23,7 +23,7 @@ async fn needs_reconcile(world: &World) -> Result<bool> {
 
 async fn lose_the_queue(world: &World, admin: &Admin) -> Result<()> {
     admin
-        .delete_queue(&QueueName::new(&*world.stack.queue)?)
+        .delete_queue(&QueueName::new(&world.stack.queue)?)
         .await;
     until("the loss is known", PATIENCE, async || {
         Ok(Seen::equal(&needs_reconcile(world).await?, &true))
