@@ -65,12 +65,12 @@ fn a_holder_that_has_beaten_meanwhile_must_not_lose_its_slot() {
 }
 
 #[test]
-fn a_tenure_that_begins_with_the_answer_outlasts_the_lease() {
-    assert!(breaks(Rule::TenureFromSending, promises::ONE_AT_A_TIME));
+fn a_time_to_write_that_begins_with_the_answer_outlasts_the_lease() {
+    assert!(breaks(Rule::CountFromSending, promises::ONE_AT_A_TIME));
 }
 
 #[test]
-fn a_tenure_that_is_renewed_before_the_holding_is_agreed_is_one_of_a_lost_slot() {
+fn a_time_to_write_that_is_renewed_before_the_slot_is_agreed_is_one_of_a_lost_slot() {
     assert!(breaks(Rule::AgreeFirst, promises::ONE_AT_A_TIME));
 }
 

@@ -19,9 +19,9 @@ pub(crate) enum Rule {
     NewEpoch,
     /// A slot is taken only from a holder whose heartbeat is still the one that was judged.
     BeatAsSeen,
-    /// A tenure counts from the sending of a heartbeat.
-    TenureFromSending,
-    /// The holding is agreed with the census before the tenure is renewed.
+    /// The time to write counts from the sending of a heartbeat.
+    CountFromSending,
+    /// What is held is agreed with the census before the time to write is renewed.
     AgreeFirst,
     /// A slot is given back when nothing of it is on its way.
     LeaveEmpty,

@@ -2,8 +2,8 @@
 
 use crate::table::{Census, Row, Tables};
 
-/// How long a tenure lasts from the sending of a heartbeat, in ticks; shorter than a lease.
-pub(crate) const TENURE: u8 = 1;
+/// How long a relay may write after it has sent a heartbeat, in ticks; shorter than a lease.
+pub(crate) const WRITE_TIME: u8 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Relay {
@@ -12,7 +12,7 @@ pub(crate) struct Relay {
     /// The epoch under which it believes to hold the slot.
     pub(crate) held: Option<u8>,
     /// Ticks for which it may still write.
-    pub(crate) tenure: u8,
+    pub(crate) may_write: u8,
     pub(crate) leaving: bool,
     /// Whether the instance is blocked, once the relay has asked.
     pub(crate) blocked: Option<bool>,
@@ -33,7 +33,7 @@ pub(crate) enum Beating {
     Sent(u8),
     /// Its answer is on its way.
     Answered(u8, Census),
-    /// Its answer is worked on: only if the tenure is renewed before.
+    /// Its answer is worked on: only if the time to write is renewed before.
     Late(Census),
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Fate {
 impl Relay {
     /// Whether it would write to the broker now, if there is anything.
     pub(crate) fn acts(&self) -> bool {
-        !self.killed && self.held.is_some() && self.tenure > 0
+        !self.killed && self.held.is_some() && self.may_write > 0
     }
 
     pub(crate) fn works(&self) -> bool {

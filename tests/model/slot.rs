@@ -4,7 +4,7 @@ use stateright::{Model, Property};
 
 use crate::{
     promises::{DUPLICATES_FROM_FAULTS, IN_ORDER, NOTHING_IS_LOST, ONE_AT_A_TIME, Rule},
-    relay::{Beating, Fate, Flight, Out, Relay, Settlement, TENURE},
+    relay::{Beating, Fate, Flight, Out, Relay, Settlement, WRITE_TIME},
     table::{Census, Row, Tables},
 };
 
@@ -341,18 +341,18 @@ impl Slot {
         let Beating::Answered(ago, census) = relay.beating else {
             return None;
         };
-        let age = if self.keeps(Rule::TenureFromSending) {
+        let age = if self.keeps(Rule::CountFromSending) {
             ago
         } else {
             0
         };
-        let tenure = relay.tenure.max(TENURE.saturating_sub(age));
+        let may_write = relay.may_write.max(WRITE_TIME.saturating_sub(age));
         if self.keeps(Rule::AgreeFirst) {
             self.agree(state, me, &census);
         } else {
             relay.beating = Beating::Late(census);
         }
-        state.relays[me].tenure = tenure;
+        state.relays[me].may_write = may_write;
         Some(())
     }
 
@@ -462,15 +462,15 @@ fn tick(state: &mut State) -> Option<()> {
     for relay in &mut state.relays {
         match &mut relay.beating {
             Beating::Sent(ago) | Beating::Answered(ago, _) => {
-                *ago = (*ago + 1).min(TENURE);
+                *ago = (*ago + 1).min(WRITE_TIME);
             }
             Beating::Not | Beating::Late(_) => {}
         }
-        if relay.tenure == 1 {
+        if relay.may_write == 1 {
             state.lapsed = true;
             relay.forget();
         }
-        relay.tenure = relay.tenure.saturating_sub(1);
+        relay.may_write = relay.may_write.saturating_sub(1);
     }
     (*state != before).then_some(())
 }

@@ -22,9 +22,9 @@ pub enum Condition {
     HalfOpen,
     /// What is sent comes later by this time.
     Delayed(Duration),
-    /// So many bytes a second.
+    /// This many bytes a second come through.
     Slow(usize),
-    /// A connection is reset in the middle of what it sends once so many bytes have come through.
+    /// A connection is reset in the middle of what it sends, after this many bytes.
     Resetting(usize),
 }
 

@@ -24,7 +24,7 @@ pub fn workspace() -> PathBuf {
 /// A page by its path in the workspace.
 ///
 /// # Errors
-/// There is none.
+/// The page cannot be read.
 pub fn read(page: &str) -> Result<String> {
     std::fs::read_to_string(workspace().join(page)).with_context(|| page.to_owned())
 }

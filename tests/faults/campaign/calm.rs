@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tokio::time::sleep;
+use cqrs_tests::wait::{Seen, until};
 
 use super::{
     verdict,
@@ -19,6 +19,10 @@ const STEPS: &str = "select count(*)::text from step_journal";
 /// Letters that were not applied because something newer was.
 const SUPERSEDED: &str = "select count(*)::text from cqrs_dead_letter where state = 'superseded'";
 
+/// How many transactions the writers end in calm, and within which time.
+const TURNS: usize = 300;
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Starts all processes again, lets the writers work for a while, and ends everything in good order.
 pub(super) async fn counts_add_up(world: &Arc<World>, seed: u64) -> Result<()> {
     world.terminate().await?;
@@ -33,7 +37,16 @@ pub(super) async fn counts_add_up(world: &Arc<World>, seed: u64) -> Result<()> {
     }
     // Their names must not be those of before.
     let writers = Writers::start_numbered(world, seed, 1_000);
-    sleep(Duration::from_secs(8)).await;
+    let enough = world.ledger.turns() + TURNS;
+    until("the writers write in calm", PATIENCE, async || {
+        let turns = world.ledger.turns();
+        Ok(if turns >= enough {
+            Seen::Yes
+        } else {
+            Seen::NotYet(format!("{turns} turns of {enough}"))
+        })
+    })
+    .await?;
     writers.stop().await?;
     verdict::pass(world, true).await?;
     world.terminate().await?;

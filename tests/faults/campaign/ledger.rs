@@ -53,6 +53,11 @@ impl Ledger {
         turns.push(Turn { name, steps, end });
     }
 
+    pub(super) fn turns(&self) -> usize {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.len()
+    }
+
     /// Settles what is unknown by what the master has in `turn_done`. No writer may be at work.
     pub(super) fn settle(&self, done: HashSet<String>) -> Result<Settled> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);

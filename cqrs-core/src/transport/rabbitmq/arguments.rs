@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 pub(super) enum Adopted {
     /// Declare with it.
     Taken,
-    /// It drops messages, or is none that we know.
+    /// It drops messages, or we do not know it.
     Refused,
     /// One that would be taken, but for a long name the broker's words do not say its value.
     CutOff,
