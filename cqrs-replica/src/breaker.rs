@@ -162,6 +162,17 @@ impl Breaker {
         None
     }
 
+    /// Nothing is known of the letter: somebody else holds it or its row, or the database fails. The other
+    /// one is next.
+    pub(crate) fn passed_over(&self) {
+        let mut state = self.state();
+        if let Some(paused) = &mut state.paused {
+            let tried = paused.trying.take();
+            paused.suspect = tried.filter(|_| paused.suspect.is_none());
+            paused.trial = Instant::now() + FIRST;
+        }
+    }
+
     /// The letter that failed alone was tried by itself.
     pub(crate) fn judged(&self) {
         self.state().culprit = None;
@@ -289,5 +300,18 @@ mod tests {
         assert!(!breaker.is_paused());
         breaker.judged();
         assert!(breaker.table_failed("odd", Some(7)));
+    }
+
+    #[test]
+    fn a_letter_in_other_hands_makes_way_for_the_other_one_after_a_pause() {
+        let breaker = breaker();
+        assert!(breaker.table_failed("no such column", None));
+        assert_eq!(breaker.choose(1, 9), 1);
+        breaker.passed_over();
+        assert!(breaker.next_trial().is_some_and(|wait| !wait.is_zero()));
+        assert_eq!(breaker.choose(1, 9), 9);
+        breaker.passed_over();
+        assert_eq!(breaker.choose(1, 9), 1);
+        assert!(breaker.is_paused());
     }
 }

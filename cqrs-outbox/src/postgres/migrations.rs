@@ -12,7 +12,7 @@ use cqrs_core::{
 pub(crate) const MIGRATIONS: MigrationSet = MigrationSet {
     table: "cqrs_outbox_migrations",
     command: "cqrs-relay migrate",
-    additive: &[],
+    additive: &[9],
     migrations: &[
         Migration {
             number: 1,

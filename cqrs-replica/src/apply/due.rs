@@ -154,7 +154,7 @@ impl<B: Backend> Session<B> {
     }
 
     /// What went wrong, if the database answers nevertheless; otherwise it is lost.
-    async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
+    pub(super) async fn outlived(&mut self, error: StoreError) -> Result<String, StoreError> {
         let why = match &error {
             StoreError::Conflict(_) => return Ok(in_words(&error)),
             _ if B::refuses(&error) => return Ok(in_words(&error)),

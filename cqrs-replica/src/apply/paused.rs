@@ -104,18 +104,26 @@ impl<B: Backend> Session<B> {
             return Ok(Vec::new());
         };
         let letter = Source::Letter(model.breaker.choose(oldest, latest));
-        let tried = self.alone(models, policy, letter).await;
-        let decided = match &tried {
-            Ok(done) => done.iter().any(|done| says_something(&done.applied)),
-            // It is the database that fails.
-            Err(_) => false,
+        let done = match self.alone(models, policy, letter).await {
+            Ok(done) if !done.is_empty() => done,
+            other => {
+                model.breaker.passed_over();
+                if let Err(error) = other {
+                    self.outlived(error).await?;
+                }
+                return Ok(Vec::new());
+            }
         };
+        let decided = done.iter().any(|done| says_something(&done.applied));
         let culprit = model.breaker.tried(decided);
-        let mut applied = self.tell(tried?);
+        let mut applied = self.tell(done);
         if let Some(culprit) = culprit {
             let judged = self.alone(models, policy, Source::Letter(culprit)).await;
             model.breaker.judged();
-            applied.extend(self.tell(judged?));
+            match judged {
+                Ok(judged) => applied.extend(self.tell(judged)),
+                Err(error) => drop(self.outlived(error).await?),
+            }
         }
         Ok(applied)
     }

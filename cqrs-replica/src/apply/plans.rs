@@ -26,6 +26,9 @@ pub(super) const RECENT: Duration = Duration::from_secs(1);
 /// How old a plan may be by which letters are judged: the table may just have been mended for them.
 pub(super) const LETTERS: Duration = Duration::from_millis(100);
 
+/// How many names of values without a column are remembered of a model, each of which costs a look at the table.
+const MOST_ABSENT: usize = 1_000;
+
 /// What a model's own statement timeout may be.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(10);
 
@@ -40,6 +43,8 @@ struct Kept {
     model: TableModel,
     plan: Arc<TablePlan>,
     read_at: Instant,
+    /// Names of values for which there was no column when the table was looked at for their sake.
+    absent: BTreeSet<String>,
 }
 
 /// The plans of one batch, or why there is none.
@@ -81,16 +86,6 @@ impl PlanSet {
             .filter(|cqrs_id| !self.0.contains_key(*cqrs_id) && is_table(cqrs_id))
             .cloned()
             .collect()
-    }
-
-    /// How old the plans may be that an event is judged by which has values without a column, if these
-    /// plans may be older: the column may just have been added, and a sync is there to fill it.
-    pub(super) fn age_for(&self, event: &Event) -> Option<Duration> {
-        let plan = self.get(&event.cqrs_id).ok()?;
-        plan.lacks_a_column(event).then_some(match event.signal {
-            Signal::Sync => LETTERS,
-            Signal::Save | Signal::Delete => RECENT,
-        })
     }
 
     /// Whether rows of any of the tables may be in each other's way.
@@ -137,6 +132,25 @@ impl Plans {
             set.0.insert(cqrs_id.clone(), known);
         }
         Ok(set)
+    }
+
+    /// How old the plans may be that an event is judged by which has values without a column, if these
+    /// plans may be older: the column may just have been added. A name that is new is looked for at once, and a
+    /// sync is there to fill a column.
+    pub(super) fn age_for(&mut self, event: &Event) -> Option<Duration> {
+        let Kept { plan, absent, .. } = self.plans.get_mut(&event.cqrs_id)?;
+        let mut age = None;
+        for name in plan.without_column(event) {
+            if absent.len() < MOST_ABSENT && !absent.contains(name) {
+                absent.insert(name.to_owned());
+                age = Some(Duration::ZERO);
+            }
+            age = age.or(Some(match event.signal {
+                Signal::Sync => LETTERS,
+                Signal::Save | Signal::Delete => RECENT,
+            }));
+        }
+        age
     }
 
     /// Forgets everything: a table is no longer what it was.
@@ -201,6 +215,7 @@ impl Plans {
         cqrs_id: &CqrsId,
         model: &TableModel,
     ) -> Result<Result<Arc<TablePlan>, Vec<String>>, StoreError> {
+        let absent = self.plans.remove(cqrs_id).map(|kept| kept.absent);
         let description = match backend.describe(model).await {
             // A schema whose contents may not be seen, say.
             Err(StoreError::Schema { problem, .. } | StoreError::Misconfigured { problem, .. }) => {
@@ -214,6 +229,7 @@ impl Plans {
                 model: model.clone(),
                 plan: Arc::clone(&plan),
                 read_at: Instant::now(),
+                absent: absent.unwrap_or_default(),
             };
             self.plans.insert(cqrs_id.clone(), kept);
             plan

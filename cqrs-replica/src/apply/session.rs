@@ -87,9 +87,7 @@ impl<B: Backend> Session<B> {
         let failed = loop {
             let mut context = self.context(models, policy, messages(), age).await?;
             let events = messages().filter_map(|message| message.event.as_deref());
-            if let Some(least) = events
-                .filter_map(|event| context.plans.age_for(event))
-                .min()
+            if let Some(least) = events.filter_map(|event| self.plans.age_for(event)).min()
                 && least < age
             {
                 age = least;

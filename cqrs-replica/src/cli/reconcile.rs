@@ -206,6 +206,12 @@ impl<S: Database> Round<S> {
             Ok(losses) => losses,
             Err(error) => return (Reports(reports), vec![error.into()]),
         };
+        // Of a queue that is not there yet more would be lost, and nobody would know.
+        if !losses.is_empty()
+            && let Err(error) = look().await
+        {
+            failed.push(anyhow::Error::new(error).context("the lost queue is not there again"));
+        }
         for cqrs_id in &self.cqrs_ids {
             let (store, models, options) = (&self.store, &self.models, &self.options);
             match Box::pin(reconcile(store, models, master, look, cqrs_id, options)).await {
@@ -248,8 +254,13 @@ impl<S: Database> Round<S> {
         let made_good = reader.make_good(losses).await?;
         reader.close().await;
         if made_good > 0 {
+            let others = self.models.iter().map(|model| model.cqrs_id.as_str());
+            let others: Vec<_> = others
+                .filter(|cqrs_id| !self.cqrs_ids.iter().any(|one| one.as_str() == *cqrs_id))
+                .collect();
             tracing::info!(
-                "the lost queue has cost nothing that is still missing: no reconcile is needed any more"
+                not_compared = others.join(", "),
+                "after the loss of the queue nothing is missing of the models that were compared"
             );
         }
         Ok(())

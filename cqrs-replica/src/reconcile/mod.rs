@@ -174,8 +174,11 @@ pub async fn reconcile<S: ReconcileStore, M: MasterSide>(
         let before = differing.get(&row.instance_pk);
         let same = before
             .is_some_and(|before| (before.master, before.replica) == (row.master, row.replica));
-        if row.difference.is_none() || !same {
-            // It has changed since: it is alive.
+        if row.difference.is_none() {
+            return false;
+        }
+        if !same {
+            report.changed();
             return false;
         }
         if row.is_late() {

@@ -140,6 +140,11 @@ impl Reconciled {
         }
     }
 
+    /// A row differs, and otherwise than before: something still comes of it.
+    pub(super) fn changed(&mut self) {
+        *self.late.entry("changed meanwhile").or_default() += 1;
+    }
+
     pub(super) fn late(&mut self, compared: &Compared) {
         let what = if compared.in_outbox {
             "an event is in the outbox"

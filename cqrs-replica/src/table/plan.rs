@@ -143,15 +143,19 @@ impl TablePlan {
         })
     }
 
-    /// Whether an event has a value for which there was no column when the table was looked at.
-    pub(crate) fn lacks_a_column(&self, event: &Event) -> bool {
-        let Members::ByName(by_name) = &self.members else {
-            return false;
+    /// The names of an event's values for which there was no column when the table was looked at.
+    pub(crate) fn without_column<'e>(&self, event: &'e Event) -> impl Iterator<Item = &'e str> {
+        let by_name = match &self.members {
+            Members::ByName(by_name) => Some(by_name),
+            _ => None,
         };
-        let is_known = |name: &str| {
-            by_name.contains_key(name) || self.columns.iter().any(|column| column.name == name)
-        };
-        event.data.iter().any(|(name, _)| !is_known(name))
+        let names = event.data.iter().map(|(name, _)| name);
+        names.filter(move |name| {
+            by_name.is_some_and(|by_name| {
+                !by_name.contains_key(*name)
+                    && !self.columns.iter().any(|column| column.name == *name)
+            })
+        })
     }
 
     /// Whether rows of this table and of others may be in each other's way.

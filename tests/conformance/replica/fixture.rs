@@ -253,6 +253,7 @@ macro_rules! suite {
             tables::a_table_of_nothing_but_its_key_works,
             tables::a_delete_takes_rows_from_before_the_bookkeeping,
             tables::a_column_added_later_is_filled_by_new_sessions,
+            tables::a_column_that_is_there_before_its_first_value_misses_none,
             tables::a_column_just_added_is_filled_by_a_sync,
             values::decimals_keep_every_digit,
             values::decimals_may_be_strings,

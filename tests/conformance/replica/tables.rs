@@ -380,6 +380,25 @@ pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>()
     assert_eq_rows(&replica.rows("select note from account").await, &["n"]);
 }
 
+pub(super) async fn a_column_that_is_there_before_its_first_value_misses_none<F: Fixture>() {
+    let mut replica = Replica::<F>::accounts().await;
+    for (number, column) in ["note", "remark", "hint"].into_iter().enumerate() {
+        // The table has just been looked at, without the column.
+        let id = number as i64 + 1;
+        replica.one(&account(id, 0, "a")).await;
+        let add = format!("alter table account add column {column} text");
+        replica.fixture.execute(&add).await;
+        let data = format!(r#""name":"b","{column}":"filled""#);
+        replica
+            .one(&Message::save("account", &id.to_string(), 1, &data))
+            .await;
+        let rows = replica
+            .rows(&format!("select {column} from account where id = {id}"))
+            .await;
+        assert_eq!(rows, ["filled"], "{column}");
+    }
+}
+
 pub(super) async fn a_column_just_added_is_filled_by_a_sync<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
     replica.one(&account(1, 0, "a")).await;
