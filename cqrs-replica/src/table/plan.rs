@@ -147,7 +147,7 @@ impl TablePlan {
     pub(crate) fn without_column<'e>(&self, event: &'e Event) -> impl Iterator<Item = &'e str> {
         let by_name = match &self.members {
             Members::ByName(by_name) => Some(by_name),
-            _ => None,
+            Members::Mapped(_) => None,
         };
         let names = event.data.iter().map(|(name, _)| name);
         names.filter(move |name| {

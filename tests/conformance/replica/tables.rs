@@ -382,9 +382,8 @@ pub(super) async fn a_column_added_later_is_filled_by_new_sessions<F: Fixture>()
 
 pub(super) async fn a_column_that_is_there_before_its_first_value_misses_none<F: Fixture>() {
     let mut replica = Replica::<F>::accounts().await;
-    for (number, column) in ["note", "remark", "hint"].into_iter().enumerate() {
+    for (id, column) in (1..).zip(["note", "remark", "hint"]) {
         // The table has just been looked at, without the column.
-        let id = number as i64 + 1;
         replica.one(&account(id, 0, "a")).await;
         let add = format!("alter table account add column {column} text");
         replica.fixture.execute(&add).await;
